@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * history.c - decides what of a sidecar may be believed
+ *
+ * A history that is handed out reaches up to the state's current generation,
+ * and its last section is that generation's alone: what the sidecar leaves
+ * open between the generation it was written in and now is filled with what a
+ * crash may have hidden (rule 4) or with nothing (a clean stop, or a tracker
+ * that lives and would have saved it).
+ */
+#include "config.h"
+
+#include "bitmapfile/history.h"
+#include "bitmapfile/identity.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int bits_copy(const struct bmf_bits *src, struct bmf_bits **ret)
+{
+	struct bmf_bits *copy = bmf_bits_new();
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	if (src) {
+		r = bmf_bits_union_into(copy, src);
+		if (r < 0) {
+			bmf_bits_free(copy);
+			return r;
+		}
+	}
+	*ret = copy;
+	return 0;
+}
+
+static int add_section_copy(struct bmf_sidecar *sidecar, uint64_t first, uint64_t last,
+			    const struct bmf_bits *bits)
+{
+	struct bmf_bits *copy;
+	int r = bits_copy(bits, &copy);
+
+	if (r < 0)
+		return r;
+	r = bmf_sidecar_add_section(sidecar, first, last, copy);
+	if (r < 0)
+		bmf_bits_free(copy);
+	return r;
+}
+
+/* Cuts the section that holds generation in two, such that one begins there. */
+static int split_before(struct bmf_sidecar *sidecar, uint64_t generation)
+{
+	struct bmf_section *last = &sidecar->sections[sidecar->nsections - 1];
+	uint64_t end = last->last;
+	int r;
+
+	if (last->first >= generation || last->last < generation)
+		return 0;
+	last->last = generation - 1;
+	r = add_section_copy(sidecar, generation, end, last->bits);
+	if (r < 0)
+		sidecar->sections[sidecar->nsections - 1].last = end;
+	return r;
+}
+
+/* Makes the sections reach up to generation; the new ones hold extra (may be NULL). */
+static int extend(struct bmf_sidecar *sidecar, uint64_t generation, const struct bmf_bits *extra)
+{
+	int r;
+
+	if (sidecar->active >= generation)
+		return 0;
+	r = add_section_copy(sidecar, sidecar->active + 1, generation, extra);
+	if (r == 0)
+		sidecar->active = generation;
+	return r;
+}
+
+/* Converts every section, outward, when the source has got another block size. */
+static int convert_blocks(struct bmf_sidecar *sidecar, unsigned int block_shift)
+{
+	if (sidecar->block_shift == block_shift)
+		return 0;
+	for (size_t i = 0; i < sidecar->nsections; i++) {
+		struct bmf_bits *converted;
+		int r = bmf_bits_convert(sidecar->sections[i].bits, sidecar->block_shift,
+					 block_shift, &converted);
+
+		if (r < 0)
+			return r;
+		bmf_bits_free(sidecar->sections[i].bits);
+		sidecar->sections[i].bits = converted;
+	}
+	sidecar->block_shift = block_shift;
+	return 0;
+}
+
+/* The bytes of an image of that size that the armed map covers, no more than there are. */
+static uint64_t armed_nbytes(const struct bmf_sidecar *sidecar, uint64_t size)
+{
+	uint64_t total = 0, first, n, from = 0;
+	unsigned int shift = sidecar->region_shift;
+	uint64_t end = (size >> shift) + 1;
+
+	while (bmf_bits_next(sidecar->armed, from, end, &first, &n)) {
+		uint64_t begin_byte = first << shift, end_byte = (first + n) << shift;
+
+		if (begin_byte < size)
+			total += (end_byte < size ? end_byte : size) - begin_byte;
+		from = first + n;
+	}
+	return total;
+}
+
+/*
+ * Rule 4, and I1: the writer crashed, so any block of an armed region may have
+ * changed, in any generation from the one that the sidecar was written in.
+ */
+static int add_armed(struct bmf_sidecar *sidecar, uint64_t crashed_at)
+{
+	struct bmf_bits *blocks;
+	uint64_t written_in = sidecar->active;
+	int r;
+
+	r = bmf_bits_convert(sidecar->armed, sidecar->region_shift, sidecar->block_shift, &blocks);
+	if (r < 0)
+		return r;
+	r = split_before(sidecar, written_in);
+	if (r == 0)
+		r = bmf_bits_union_into(sidecar->sections[sidecar->nsections - 1].bits, blocks);
+	if (r == 0)
+		r = extend(sidecar, crashed_at, blocks);
+	bmf_bits_free(blocks);
+	return r;
+}
+
+static enum bmf_reason reason_of_load_error(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return BMF_REASON_MISSING;
+	case -EPROTONOSUPPORT:
+		return BMF_REASON_VERSION;
+	default: /* unreadable is in doubt as much as damaged (I1) */
+		return BMF_REASON_DAMAGED;
+	}
+}
+
+/* Rules 2 and 3, and the last part of 1: is the sidecar this image's, and is it current? */
+static enum bmf_reason judge(const struct bmf_sidecar *sidecar, const struct bmf_state *state,
+			     const struct bmf_stamp *now, unsigned int flags)
+{
+	bool live = flags & BMF_HISTORY_LIVE;
+
+	if (!bmf_uuid_equal(&sidecar->source, &state->source))
+		return BMF_REASON_FOREIGN;
+	if (!live && sidecar->active > state->generation)
+		return BMF_REASON_FOREIGN;
+	if (!bmf_stamp_same_file(&sidecar->stamp, now))
+		return BMF_REASON_COPIED;
+	if (sidecar->suspect)
+		return BMF_REASON_IO_ERROR;
+	if (!live && !sidecar->in_use && !bmf_stamp_equal(&sidecar->stamp, now))
+		return BMF_REASON_BEHIND;
+	return BMF_REASON_NONE;
+}
+
+/* Fills in reason, sidecar and armed_bytes.  0, or -ENOMEM. */
+static int believe(struct bmf_store *store, const struct bmf_state *state, uint64_t crashed_at,
+		   unsigned int flags, struct bmf_history *history, struct bmf_error *err)
+{
+	struct bmf_sidecar *sidecar;
+	int r;
+
+	r = bmf_store_load_sidecar(store, &history->id, &sidecar, err);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		history->reason = reason_of_load_error(r);
+		return 0;
+	}
+	history->reason = judge(sidecar, state, &history->stamp, flags);
+	if (history->reason != BMF_REASON_NONE) {
+		bmf_sidecar_free(sidecar);
+		return 0;
+	}
+
+	r = convert_blocks(sidecar, state->block_shift);
+	if (sidecar->in_use) {
+		history->armed_bytes = armed_nbytes(sidecar, history->stamp.size);
+		if (r == 0 && !(flags & BMF_HISTORY_LIVE))
+			r = add_armed(sidecar, crashed_at);
+	}
+	if (r == 0)
+		r = extend(sidecar, state->generation, NULL);
+	if (r == 0)
+		r = split_before(sidecar, state->generation);
+	if (r < 0) {
+		bmf_sidecar_free(sidecar);
+		return r;
+	}
+	history->sidecar = sidecar;
+	return 0;
+}
+
+int bmf_history_load(struct bmf_store *store, const struct bmf_state *state, int fd,
+		     uint64_t crashed_at, unsigned int flags, struct bmf_history *ret,
+		     struct bmf_error *err)
+{
+	struct bmf_history history = { .reason = BMF_REASON_NEW };
+	int r;
+
+	r = bmf_stamp_take(store->io, fd, &history.stamp);
+	if (r < 0)
+		return bmf_error_set(err, r, "stat image: %s", strerror(-r));
+
+	r = bmf_identity_read(store->io, fd, &history.id);
+	if (r == 0) {
+		history.has_id = true;
+		r = believe(store, state, crashed_at, flags, &history, err);
+		if (r < 0)
+			return bmf_error_set(err, r, "load history of image: %s", strerror(-r));
+	} else if (r != -ENODATA && r != -EINVAL) {
+		history.reason = BMF_REASON_NO_ID;
+		bmf_error_set(err, r, "read id of image: %s", strerror(-r));
+	}
+	*ret = history;
+	return 0;
+}
+
+void bmf_history_destroy(struct bmf_history *history)
+{
+	bmf_sidecar_free(history->sidecar);
+	history->sidecar = NULL;
+}

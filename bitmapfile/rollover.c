@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rollover.c - a new checkpoint of a whole source
+ *
+ *   R1  advance: the generation moves on in memory; no write is in flight
+ *   R2  the state with the new checkpoint becomes durable: the atomic point
+ *   R3  the sidecars of the images that changed before R1 are saved
+ *   R4  images without a history get an id and a sidecar that begins at R1
+ *   R5  sidecars whose image is gone are removed
+ *   R6  the replica arrives: its cursor moves, the state becomes durable
+ *
+ * What a crash leaves:
+ *   before R2   the old generation goes on.  Writes since R1 lie in regions that
+ *               are armed, or their bits were saved under the old number.
+ *   before R3   a checkpoint that no replica is at.  An image's bits of the old generation
+ *               are lost as far as they weren't saved, but the regions are armed,
+ *               and count for the old generation and the new one.
+ *   before R4   images without sidecar: all dirty.
+ *   before R6   the replica knows better than the source where it is, and says so
+ *               at the next sync.
+ *
+ * R4 may call an image unchanged since R1 that has no tracker in memory: a
+ * write would have made one, and `committing` keeps those from leaving.
+ */
+#include "config.h"
+
+#include "bitmapfile/identity.h"
+#include "bitmapfile/tracker_internal.h"
+#include "bitmapfile/walk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+void bmf_source_advance(struct bmf_source *s)
+{
+	/* before the generation moves: see R4 at the top */
+	atomic_store(&s->committing, true);
+	atomic_fetch_add(&s->generation, 1);
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int set_label(struct bmf_cursor *cursor, const char *label)
+{
+	char *copy;
+
+	if (!label)
+		return 0;
+	copy = strdup(label);
+	if (!copy)
+		return -ENOMEM;
+	free(cursor->label);
+	cursor->label = copy;
+	return 0;
+}
+
+/* Makes `next` the state, durably; takes it over in any case. */
+static int replace_state(struct bmf_source *s, struct bmf_state *next)
+{
+	struct bmf_state *old;
+	int r = bmf_store_save_state(s->store, next);
+
+	if (r < 0) {
+		bmf_state_free(next);
+		return r;
+	}
+	pthread_mutex_lock(&s->state_lock);
+	old = s->state;
+	s->state = next;
+	pthread_mutex_unlock(&s->state_lock);
+	bmf_state_free(old);
+	return 0;
+}
+
+/* R2 */
+static int commit_state(struct bmf_source *s, const struct bmf_uuid *replica, const char *label,
+			struct bmf_checkpoint *ret)
+{
+	struct bmf_state *next = NULL;
+	struct bmf_cursor *cursor;
+	struct bmf_uuid uuid;
+	int r;
+
+	r = bmf_source_state(s, &next);
+	if (r < 0)
+		return r;
+	/* an earlier commit that failed has used up numbers in memory */
+	next->generation = atomic_load(&s->generation) - 1;
+	r = bmf_uuid_generate(&uuid);
+	if (r == 0)
+		r = bmf_state_add_checkpoint(next, &uuid, now_ns(), ret);
+	if (r == 0 && replica && !bmf_uuid_is_none(replica)) {
+		r = bmf_state_cursor_get_or_add(next, replica, &cursor);
+		if (r == 0) {
+			cursor->pending = ret->number;
+			r = set_label(cursor, label);
+		}
+	}
+	if (r < 0) {
+		bmf_state_free(next);
+		return r;
+	}
+	bmf_state_trim(next);
+	r = replace_state(s, next);
+	if (r == 0)
+		atomic_store(&s->durable_generation, ret->number);
+	return r;
+}
+
+/* R3, and flush: everything that readers of the sidecars would miss. */
+static int save_unsaved(struct bmf_source *s)
+{
+	struct bmf_tracker **all;
+	int r, result = 0;
+	size_t n;
+
+	r = bmf_source_collect(s, &all, &n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		struct bmf_tracker *t = all[i];
+
+		pthread_mutex_lock(&t->lock);
+		if (atomic_load(&t->mode) == BMF_MODE_TRACKED && atomic_load(&t->unsaved)) {
+			r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
+			if (r < 0 && result == 0)
+				result = r;
+		}
+		pthread_mutex_unlock(&t->lock);
+		bmf_tracker_put(t);
+	}
+	free(all);
+	return result;
+}
+
+struct adoption {
+	struct bmf_source *source;
+	struct bmf_commit *commit;
+	struct bmf_state *state;
+	struct bmf_uuid *seen; /* ids of all images */
+	size_t nseen, capacity;
+};
+
+static int note_seen(struct adoption *a, const struct bmf_uuid *id)
+{
+	if (a->nseen == a->capacity) {
+		size_t capacity = a->capacity ? a->capacity * 2 : 256;
+		struct bmf_uuid *grown = realloc(a->seen, capacity * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		a->seen = grown;
+		a->capacity = capacity;
+	}
+	a->seen[a->nseen++] = *id;
+	return 0;
+}
+
+/* Is all that a reader needs in the sidecar already?  Then no tracker need be made. */
+static bool is_settled(struct adoption *a, int fd, struct bmf_uuid *ret_id)
+{
+	struct bmf_history history;
+	bool settled;
+
+	if (bmf_history_load(a->source->store, a->state, fd, a->source->crashed_at, 0, &history,
+			     NULL) < 0)
+		return false;
+	settled = history.reason == BMF_REASON_NONE && !history.sidecar->in_use;
+	*ret_id = history.id;
+	bmf_history_destroy(&history);
+	return settled;
+}
+
+static int adopt(struct adoption *a, struct bmf_tracker *t)
+{
+	int r;
+
+	pthread_mutex_lock(&t->lock);
+	r = bmf_tracker_identify_locked(t);
+	pthread_mutex_unlock(&t->lock);
+	if (r < 0) {
+		a->commit->untrackable++;
+		return 0;
+	}
+	bmf_tracker_sync_image(t);
+	pthread_mutex_lock(&t->lock);
+	if (atomic_load(&t->mode) == BMF_MODE_UNTRACKED) {
+		r = bmf_tracker_adopt_locked(t);
+		if (r < 0)
+			a->commit->untrackable++;
+		else
+			a->commit->adopted++;
+	} else if (atomic_load(&t->unsaved)) {
+		/* it came out of a crash just now */
+		r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return r == -ENOMEM ? r : 0;
+}
+
+static int visit_image(const struct bmf_walk_entry *entry, void *arg)
+{
+	struct adoption *a = arg;
+	struct bmf_tracker *t;
+	struct bmf_uuid id;
+	int r;
+
+	if (!S_ISREG(entry->st->st_mode))
+		return 0;
+	a->commit->images++;
+	if (!bmf_source_has(a->source, entry->st) && is_settled(a, entry->fd, &id))
+		return note_seen(a, &id);
+
+	r = bmf_source_track(a->source, entry->fd, &t);
+	if (r < 0)
+		return r;
+	if (atomic_load(&t->mode) == BMF_MODE_UNTRACKED || atomic_load(&t->unsaved))
+		r = adopt(a, t);
+	pthread_mutex_lock(&t->lock);
+	if (r == 0 && t->has_id)
+		r = note_seen(a, &t->id);
+	pthread_mutex_unlock(&t->lock);
+	bmf_tracker_put(t);
+	return r;
+}
+
+static int compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct bmf_uuid));
+}
+
+/* Trackers are in use by names that the walk may have missed while they moved. */
+static int note_tracked(struct adoption *a)
+{
+	struct bmf_tracker **all;
+	size_t n;
+	int r = bmf_source_collect(a->source, &all, &n);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		pthread_mutex_lock(&all[i]->lock);
+		if (r == 0 && all[i]->has_id && !atomic_load(&all[i]->unlinked))
+			r = note_seen(a, &all[i]->id);
+		pthread_mutex_unlock(&all[i]->lock);
+		bmf_tracker_put(all[i]);
+	}
+	free(all);
+	return r;
+}
+
+static int remove_if_unseen(const struct bmf_uuid *image, void *arg)
+{
+	struct adoption *a = arg;
+
+	if (a->nseen == 0 || !bsearch(image, a->seen, a->nseen, sizeof(*image), compare_uuids))
+		bmf_store_remove_sidecar(a->source->store, image);
+	return 0;
+}
+
+/* R4 and R5 */
+static int adopt_all(struct bmf_source *s, struct bmf_commit *commit, struct bmf_error *err)
+{
+	struct adoption a = { .source = s, .commit = commit };
+	int r;
+
+	r = bmf_source_state(s, &a.state);
+	if (r == 0)
+		r = bmf_walk(s->store->source_fd, visit_image, &a, err);
+	if (r == 0)
+		r = bmf_store_sync_names(s->store);
+	if (r == 0 && note_tracked(&a) == 0) {
+		if (a.nseen > 0)
+			qsort(a.seen, a.nseen, sizeof(*a.seen), compare_uuids);
+		/* what can't be removed now will be another time */
+		bmf_store_each_sidecar(s->store, remove_if_unseen, &a);
+	}
+	bmf_state_free(a.state);
+	free(a.seen);
+	return r;
+}
+
+int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, const char *label,
+		      struct bmf_commit *ret, struct bmf_error *err)
+{
+	struct bmf_commit commit = { 0 };
+	int r;
+
+	pthread_mutex_lock(&s->rollover_lock);
+	r = commit_state(s, replica, label, &commit.checkpoint);
+	if (r < 0)
+		bmf_error_set(err, r, "save state: %s", strerror(-r));
+	if (r == 0) {
+		r = save_unsaved(s);
+		if (r < 0)
+			bmf_error_set(err, r, "save sidecars: %s", strerror(-r));
+	}
+	if (r == 0) {
+		struct bmf_error why = { 0 };
+
+		r = adopt_all(s, &commit, &why);
+		if (r < 0)
+			bmf_error_set(err, r, "%s", why.code ? why.text : strerror(-r));
+	}
+	atomic_store(&s->committing, false);
+	pthread_mutex_unlock(&s->rollover_lock);
+	if (r == 0)
+		*ret = commit;
+	return r;
+}
+
+int bmf_source_flush(struct bmf_source *s)
+{
+	int r;
+
+	pthread_mutex_lock(&s->rollover_lock);
+	r = save_unsaved(s);
+	pthread_mutex_unlock(&s->rollover_lock);
+	return r;
+}
+
+int bmf_source_arrived(struct bmf_source *s, const struct bmf_uuid *replica,
+		       const struct bmf_checkpoint *checkpoint, const char *label)
+{
+	const struct bmf_checkpoint *known;
+	struct bmf_state *next = NULL;
+	struct bmf_cursor *cursor;
+	int r;
+
+	pthread_mutex_lock(&s->rollover_lock);
+	r = bmf_source_state(s, &next);
+	if (r == 0) {
+		known = bmf_state_checkpoint(next, checkpoint->number);
+		if (!known || !bmf_uuid_equal(&known->uuid, &checkpoint->uuid))
+			r = -ENOENT;
+	}
+	if (r == 0)
+		r = bmf_state_cursor_get_or_add(next, replica, &cursor);
+	if (r == 0)
+		r = set_label(cursor, label);
+	if (r == 0) {
+		cursor->at = checkpoint->number;
+		if (cursor->pending <= cursor->at)
+			cursor->pending = 0;
+		cursor->time_ns = now_ns();
+		bmf_state_trim(next);
+		r = replace_state(s, next);
+	} else {
+		bmf_state_free(next);
+	}
+	pthread_mutex_unlock(&s->rollover_lock);
+	return r;
+}
+
+int bmf_source_forget(struct bmf_source *s, const struct bmf_uuid *replica)
+{
+	struct bmf_state *next = NULL;
+	int r;
+
+	pthread_mutex_lock(&s->rollover_lock);
+	r = bmf_source_state(s, &next);
+	if (r == 0 && !bmf_state_forget_cursor(next, replica))
+		r = -ENOENT;
+	if (r == 0) {
+		bmf_state_trim(next);
+		r = replace_state(s, next);
+	} else {
+		bmf_state_free(next);
+	}
+	pthread_mutex_unlock(&s->rollover_lock);
+	return r;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tracker.h - the changes of one image, while it is in use
+ *
+ * Whoever changes an image calls, for each change, and keeps the gate open meanwhile:
+ *
+ *   bmf_tracker_change(t, offset, nbytes)   before: when it returns 0, the change
+ *                                           can't be missed any more, whatever crashes
+ *   ... the change itself ...
+ *   bmf_tracker_grown(t, end)               after, if it may have made the image longer
+ *
+ * All functions are thread safe and may block for a write to the sidecar.  A
+ * tracker is in a struct bmf_source's table; references are counted.
+ */
+#ifndef BITMAPFILE_TRACKER_H
+#define BITMAPFILE_TRACKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bmf_tracker;
+
+struct bmf_tracker *bmf_tracker_get(struct bmf_tracker *tracker); /* one more reference */
+void bmf_tracker_put(struct bmf_tracker *tracker);		  /* NULL is allowed */
+
+/*
+ * The image has been opened such that it may be changed, and closed again: calls
+ * pair up.  Between them the image's stamp is not trusted.
+ */
+void bmf_tracker_opened(struct bmf_tracker *tracker);
+void bmf_tracker_closed(struct bmf_tracker *tracker);
+
+/*
+ * [offset, offset + nbytes) is about to change.  Offsets past the end of the
+ * image count from its end (the gap becomes zeros).  0, or -EIO when it can't be
+ * tracked: then the change must not be made (I1).
+ */
+int bmf_tracker_change(struct bmf_tracker *tracker, uint64_t offset, uint64_t nbytes);
+
+/* Everything from offset to the end is about to change, or to move. */
+int bmf_tracker_change_tail(struct bmf_tracker *tracker, uint64_t offset);
+
+/* The size is about to become that: what is cut off changes, and what is added. */
+int bmf_tracker_resize(struct bmf_tracker *tracker, uint64_t size);
+
+/* The size of the image is now at least end, or (set_size) exactly size. */
+void bmf_tracker_grown(struct bmf_tracker *tracker, uint64_t end);
+void bmf_tracker_set_size(struct bmf_tracker *tracker, uint64_t size);
+
+/*
+ * Metadata that moves ctime (mode, owner, times, names, xattrs) is about to change:
+ * notes durably that the stamp no longer counts.  0 or -EIO.
+ */
+int bmf_tracker_touch(struct bmf_tracker *tracker);
+
+/*
+ * An fsync of the image failed: its content is in doubt, now and after any crash.
+ * From then on bmf_tracker_failed() gives that error (a negative errno), which the
+ * caller returns for every further fsync; the next sync copies the image in full.
+ */
+void bmf_tracker_fail(struct bmf_tracker *tracker, int error);
+int bmf_tracker_failed(const struct bmf_tracker *tracker);
+
+/* The image's last name is gone: its sidecar may go when its last user has. */
+void bmf_tracker_unlinked(struct bmf_tracker *tracker);
+
+#endif
