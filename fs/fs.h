@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fs.h - what all parts of a running mirrorfs share
+ *
+ * One struct mfs a process, set up by main.c before the first request and torn
+ * down after the last.  Lock order, outermost first:
+ *
+ *   rollover (one at a time)
+ *   handle->lock (of a directory stream, or of a handle's second descriptor)
+ *   gate (shared by writers, exclusive for the rollover)
+ *   whatever bitmapfile/ takes inside
+ *   nodes->lock, handles->lock (short; nothing is called with them held)
+ */
+#ifndef FS_FS_H
+#define FS_FS_H
+
+#include "bitmapfile/io.h"
+#include "bitmapfile/source.h"
+#include "fs/gate.h"
+#include "fs/handle.h"
+#include "fs/node.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct mfs {
+	const struct bmf_io *io;
+	int source_fd;
+	struct bmf_source *source; /* NULL: the filesystem of the source is read-only */
+	bool is_root;		   /* new files are given to whoever made them */
+	struct mfs_gate gate;
+	struct mfs_nodes nodes;
+	struct mfs_handles handles;
+	pthread_mutex_t rollover;
+};
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * keeper.h - the thread that keeps the sidecars close to what is in memory
+ */
+#ifndef FS_KEEPER_H
+#define FS_KEEPER_H
+
+struct bmf_source;
+struct mfs_keeper;
+
+/* Calls bmf_source_keep() every interval seconds.  0 or -errno. */
+int mfs_keeper_start(struct bmf_source *source, unsigned int interval, struct mfs_keeper **ret);
+
+/* Waits for a pass that is running, and frees the keeper.  NULL is allowed. */
+void mfs_keeper_stop(struct mfs_keeper *keeper);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * loop.h - threads that receive requests and carry them out
+ *
+ * As many as are needed, up to a limit: one that begins a request while no other
+ * waits for the next starts another.  Each has its own umask, and its own receive
+ * buffer, laid out such that the payload of a write lies at a page boundary, as
+ * O_DIRECT on the backing file demands.
+ *
+ * The session ends when it is unmounted, or by a SIGTERM, SIGINT or SIGHUP, which must be
+ * blocked in the calling thread from the start of the process on.
+ */
+#ifndef FS_LOOP_H
+#define FS_LOOP_H
+
+struct fuse_session;
+
+/*
+ * Serves until the session ends, and returns when the last request has been
+ * carried out: 0, or -errno of what ended it.
+ */
+int mfs_loop(struct fuse_session *session);
+
+/* Blocks the signals that end a session; for main(), before any thread is made. */
+void mfs_loop_block_signals(void);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - mirrorfs: mounts a directory of images and records what changes in them
+ *
+ * From start to end: options; the places; the background; the source, with its
+ * lock; the mount; the threads.  At the end the other way round: requests finish,
+ * what is open is closed, the bitmaps are saved, the mount goes.
+ */
+#include "config.h"
+
+#include "fs/daemon.h"
+#include "fs/fs.h"
+#include "fs/keeper.h"
+#include "fs/log.h"
+#include "fs/loop.h"
+#include "fs/ops.h"
+#include "fs/options.h"
+#include "fs/places.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+
+/* What Linux allows a process at most, unless it was told otherwise. */
+#define NOFILE_WANTED 1048576
+
+/* How long to wait for a daemon that was unmounted and still saves. */
+#define LOCK_WAIT_MS 10000
+#define LOCK_POLL_MS 50
+
+static void log_notice(void *arg, const char *text)
+{
+	(void)arg;
+	mfs_log(LOG_WARNING, "%s", text);
+}
+
+/* One or two descriptors for every file that the kernel knows of: as many as we may have. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_max < NOFILE_WANTED) {
+		const struct rlimit wanted = { NOFILE_WANTED, NOFILE_WANTED };
+
+		if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+			return; /* root may */
+	}
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/*
+ * The lock of a daemon whose mount is gone will be free in a moment, when all is
+ * saved; that of one whose mount is there won't.
+ */
+static int open_source_patiently(struct mfs *fs, const struct mfs_options *options,
+				 const struct bmf_source_options *source_options,
+				 struct bmf_error *err)
+{
+	const struct timespec poll = { .tv_nsec = LOCK_POLL_MS * 1000000L };
+	int r;
+
+	for (int waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
+		r = bmf_source_open(fs->io, fs->source_fd, source_options, &fs->source, err);
+		if (r != -EBUSY || waited_ms >= LOCK_WAIT_MS ||
+		    mfs_places_is_mounted(options->fsname))
+			return r;
+		nanosleep(&poll, NULL);
+	}
+}
+
+static int open_source(struct mfs *fs, const struct mfs_options *options)
+{
+	struct bmf_source_options source_options = {
+		.block_shift = options->block_shift,
+		.region_shift = options->region_shift,
+		.create = true,
+		.notice = log_notice,
+	};
+	struct bmf_error err = { 0 };
+	char *holder;
+	int r;
+
+	if (asprintf(&holder, "mirrorfs on '%s' (pid %d)", options->mountpoint, getpid()) < 0)
+		return -ENOMEM;
+	source_options.holder = holder;
+	r = open_source_patiently(fs, options, &source_options, &err);
+	free(holder);
+	if (r == -EROFS && options->read_only) {
+		fs->source = NULL; /* nothing can change, so there is nothing to track */
+		return 0;
+	}
+	if (r < 0)
+		mfs_log(LOG_ERR, "open source '%s': %s", options->source, err.text);
+	return r;
+}
+
+static struct fuse_session *new_session(struct mfs *fs, struct mfs_options *options)
+{
+	struct fuse_session *session = NULL;
+	const char *why;
+
+	if (mfs_options_complete(options) < 0) {
+		mfs_log(LOG_ERR, "read options: out of memory");
+		return NULL;
+	}
+	mfs_log_capture_begin();
+	session = fuse_session_new(&options->args, &mfs_ops, sizeof(mfs_ops), fs);
+	why = mfs_log_capture_end();
+	if (!session)
+		mfs_log(LOG_ERR, "read options: %s, see mirrorfs --help", why);
+	return session;
+}
+
+static int mount_session(struct fuse_session *session, const char *mountpoint)
+{
+	const char *why;
+	int r;
+
+	mfs_log_capture_begin();
+	r = fuse_session_mount(session, mountpoint);
+	why = mfs_log_capture_end();
+	if (r < 0)
+		mfs_log(LOG_ERR, "mount '%s': %s", mountpoint, *why ? why : "it failed");
+	return r < 0 ? -EIO : 0;
+}
+
+/* Mounted: serves until the session ends. */
+static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_options *options)
+{
+	struct mfs_keeper *keeper = NULL;
+	int r = 0;
+
+	if (fs->source)
+		r = mfs_keeper_start(fs->source, options->save_interval, &keeper);
+	if (r == 0) {
+		if (!options->foreground) {
+			mfs_log_to_syslog();
+			mfs_daemon_ready();
+		}
+		mfs_log(LOG_INFO, "mount '%s': serving '%s'", options->mountpoint, options->source);
+		r = mfs_loop(session);
+	}
+	if (r < 0)
+		mfs_log(LOG_ERR, "serve '%s': %s", options->mountpoint, strerror(-r));
+	mfs_keeper_stop(keeper);
+	return r;
+}
+
+static int init(struct mfs *fs, int source_fd)
+{
+	int r;
+
+	*fs = (struct mfs){
+		.io = &bmf_io_posix,
+		.source_fd = source_fd,
+		.is_root = geteuid() == 0,
+	};
+	r = mfs_nodes_init(&fs->nodes, source_fd);
+	if (r < 0) {
+		mfs_log(LOG_ERR, "start: %s", strerror(-r));
+		return r;
+	}
+	mfs_handles_init(&fs->handles);
+	mfs_gate_init(&fs->gate);
+	pthread_mutex_init(&fs->rollover, NULL);
+	return 0;
+}
+
+/* No request is running any more. */
+static int finish(struct mfs *fs, const struct mfs_options *options)
+{
+	int r = 0;
+
+	mfs_handles_destroy(&fs->handles);
+	mfs_nodes_destroy(&fs->nodes);
+	if (fs->source)
+		r = bmf_source_close(fs->source);
+	if (r < 0)
+		mfs_log(LOG_ERR,
+			"save bitmaps of '%s': %s: what could not be saved will be copied in full",
+			options->source, strerror(-r));
+	pthread_mutex_destroy(&fs->rollover);
+	mfs_gate_destroy(&fs->gate);
+	return r;
+}
+
+/*
+ * Saves before it unmounts: who waits for the mount to go finds the source unlocked.
+ * (After fusermount3 -u it is the other way round.)
+ */
+static int run_session(struct mfs *fs, struct fuse_session *session,
+		       const struct mfs_options *options)
+{
+	bool mounted = false;
+	int r, r_finish;
+
+	r = open_source(fs, options);
+	if (r == 0) {
+		r = mount_session(session, options->mountpoint);
+		mounted = r == 0;
+	}
+	if (r == 0)
+		r = serve(fs, session, options);
+	r_finish = finish(fs, options);
+	if (mounted)
+		fuse_session_unmount(session);
+	return r < 0 ? r : r_finish;
+}
+
+static int run(struct mfs_options *options)
+{
+	struct fuse_session *session;
+	struct mfs fs;
+	int source_fd, r;
+
+	r = mfs_places_open(options, &source_fd);
+	if (r < 0)
+		return EXIT_FAILURE;
+	session = new_session(&fs, options);
+	if (!session) {
+		close(source_fd);
+		return EXIT_USAGE;
+	}
+	raise_limits();
+	if (!options->foreground) {
+		r = mfs_daemon_begin();
+		if (r < 0)
+			mfs_log(LOG_ERR, "start: %s", strerror(-r));
+	}
+	if (r == 0)
+		r = init(&fs, source_fd);
+	if (r == 0)
+		r = run_session(&fs, session, options);
+	fuse_session_destroy(session);
+	close(source_fd);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int print(const struct mfs_options *options)
+{
+	if (options->help)
+		mfs_options_help();
+	else
+		printf("mirrorfs %s\nlibfuse %s\n", PACKAGE_VERSION, fuse_pkgversion());
+	return fflush(stdout) < 0 || ferror(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct mfs_options options;
+	int exit_code;
+
+	mfs_log_attach_libfuse();
+	mfs_loop_block_signals();
+	if (mfs_options_parse(argc, argv, &options) < 0)
+		return EXIT_USAGE;
+	exit_code = options.help || options.version ? print(&options) : run(&options);
+	mfs_options_destroy(&options);
+	return exit_code;
+}
