@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd_sync.c - mirrorctl sync: calls the engine and says what it did */
+#include "config.h"
+
+#include "tools/command.h"
+#include "tools/fail.h"
+#include "tools/full.h"
+#include "tools/json.h"
+#include "tools/output.h"
+#include "tools/progress.h"
+#include "tools/stop.h"
+#include "tools/sync.h"
+#include "tools/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+static void on_progress(void *arg, uint64_t done, uint64_t total)
+{
+	progress_update(arg, done, total);
+}
+
+static json_t *full_copies_json(const struct sync_result *result)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < result->nfull; i++) {
+		json_t *copy = json_object();
+
+		json_put_name(copy, "path", result->full[i].path);
+		json_put_text(copy, "reason", full_word(result->full[i].reason));
+		json_put_text(copy, "text", full_text(result->full[i].reason));
+		json_put_bool(copy, "expected", full_expected(result->full[i].reason));
+		json_array_append_new(array, copy);
+	}
+	return array;
+}
+
+static json_t *warnings_json(const struct sync_result *result)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < result->nwarnings; i++)
+		json_array_append_new(array, json_text(result->warnings[i]));
+	return array;
+}
+
+static int print_json(const struct sync_result *result)
+{
+	json_t *document = json_object();
+
+	json_put_checkpoint(document, "checkpoint", result->checkpoint, &result->checkpoint_uuid);
+	json_put_checkpoint(document, "from_checkpoint", result->from, &result->from_uuid);
+	json_put_number(document, "images_total", result->images);
+	json_put_number(document, "images_changed", result->images_changed);
+	json_put_number(document, "names_changed", result->names_changed);
+	json_put_number(document, "bytes_total", result->bytes_total);
+	json_put_number(document, "bytes_scanned", result->bytes_scanned);
+	json_put_number(document, "bytes_copied", result->bytes_copied);
+	json_put_number(document, "bytes_zeroed", result->bytes_zeroed);
+	json_put_number(document, "armed_bytes", result->armed_bytes);
+	json_object_set_new(document, "full_copies", full_copies_json(result));
+	json_object_set_new(document, "gate_ms", json_real((double)result->gate_ns / 1e6));
+	json_object_set_new(document, "seconds", json_real(result->seconds));
+	json_put_bool(document, "dry_run", result->dry_run);
+	json_object_set_new(document, "warnings", warnings_json(result));
+	return json_print(document);
+}
+
+static void print_full_copies(const struct sync_result *result)
+{
+	uint64_t fresh = 0;
+	char name[TEXT_NAME];
+
+	for (size_t i = 0; i < result->nfull; i++) {
+		const struct sync_full_copy *copy = &result->full[i];
+
+		fresh += full_expected(copy->reason);
+		if (!full_expected(copy->reason))
+			printf("%s in full: '%s': %s\n", result->dry_run ? "would copy" : "copied",
+			       text_quote(copy->path, name, sizeof(name)), full_text(copy->reason));
+	}
+	if (fresh > 0)
+		printf("%llu image%s new to the replica\n", (unsigned long long)fresh,
+		       fresh == 1 ? " was" : "s were");
+}
+
+static int print_text(const struct sync_result *result)
+{
+	char copied[TEXT_BYTES], total[TEXT_BYTES], zeroed[TEXT_BYTES], percent[TEXT_PERCENT];
+	char seconds[TEXT_DURATION];
+	bool dry = result->dry_run;
+
+	printf("%scheckpoint %llu: %llu of %llu images changed, %s %s of %s (%s), %s %s, %s\n",
+	       dry ? "dry run, " : "", (unsigned long long)result->checkpoint,
+	       (unsigned long long)result->images_changed, (unsigned long long)result->images,
+	       dry ? "would copy" : "copied", text_bytes(result->bytes_copied, copied),
+	       text_bytes(result->bytes_total, total),
+	       text_percent(result->bytes_copied, result->bytes_total, percent),
+	       dry ? "would zero" : "zeroed", text_bytes(result->bytes_zeroed, zeroed),
+	       text_duration(result->seconds, seconds));
+	print_full_copies(result);
+	for (size_t i = 0; i < result->nwarnings; i++)
+		output_error("warning: %s", result->warnings[i]);
+	return output_finish();
+}
+
+static int report(const struct sync_result *result, unsigned int options)
+{
+	int r = 0;
+
+	if (options & OPTION_JSON)
+		r = print_json(result);
+	else if (!(options & OPTION_QUIET))
+		r = print_text(result);
+	if (r < 0) {
+		output_error("write to standard output: %s; the sync itself is done",
+			     fail_reason(r));
+		return EXIT_FAILURE;
+	}
+	return sync_result_is_full(result) ? EXIT_FULL_COPY : EXIT_SUCCESS;
+}
+
+/* Images stay open from the look at the tree to the copy, so that renames do no harm. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int cmd_sync(const struct command *command, char *const args[], unsigned int options)
+{
+	struct progress progress;
+	struct sync_options sync_options = { .dry_run = options & OPTION_DRY_RUN,
+					     .progress = on_progress,
+					     .progress_arg = &progress };
+	struct sync_result result;
+	char name[TEXT_NAME];
+	struct bmf_error err;
+	int r, status;
+
+	(void)command;
+	stop_catch();
+	raise_descriptor_limit();
+	progress_begin(&progress, "copying", !(options & (OPTION_QUIET | OPTION_DRY_RUN)));
+	r = sync_run(args[0], args[1], &sync_options, &result, &err);
+	progress_end(&progress);
+	if (r == -ECANCELED && stop_signal()) {
+		output_error("sync to '%s': stopped by a signal; the next sync makes it good",
+			     text_quote(args[1], name, sizeof(name)));
+		status = EXIT_SIGNAL + stop_signal();
+	} else if (r < 0) {
+		output_error("%s", err.text);
+		status = EXIT_FAILURE;
+	} else {
+		status = report(&result, options);
+	}
+	sync_result_destroy(&result);
+	return status;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd_verify.c - mirrorctl verify: calls the engine and lists what differs */
+#include "config.h"
+
+#include "tools/command.h"
+#include "tools/fail.h"
+#include "tools/json.h"
+#include "tools/output.h"
+#include "tools/progress.h"
+#include "tools/stop.h"
+#include "tools/text.h"
+#include "tools/verify.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+struct listing {
+	unsigned int options;
+	json_t *differences; /* with OPTION_JSON */
+	struct progress progress;
+};
+
+static void on_difference(void *arg, const char *path, const char *what, const char *text)
+{
+	struct listing *listing = arg;
+	char quoted[TEXT_NAME];
+	json_t *item;
+
+	if (listing->differences) {
+		item = json_object();
+		json_put_name(item, "path", path);
+		json_put_text(item, "what", what);
+		json_put_text(item, "text", text);
+		json_array_append_new(listing->differences, item);
+	} else if (!(listing->options & OPTION_QUIET)) {
+		progress_end(&listing->progress);
+		printf("%s: %s\n", *path ? text_quote(path, quoted, sizeof(quoted)) : ".", text);
+	}
+}
+
+static void on_progress(void *arg, uint64_t done, uint64_t total)
+{
+	progress_update(&((struct listing *)arg)->progress, done, total);
+}
+
+static int print_json(const struct verify_result *result, json_t *differences)
+{
+	json_t *document = json_object();
+
+	json_put_bool(document, "same", result->differences == 0);
+	json_put_number(document, "images", result->images);
+	json_put_number(document, "entries", result->entries);
+	json_put_number(document, "bytes_total", result->bytes_total);
+	json_put_number(document, "bytes_compared", result->bytes_compared);
+	json_object_set_new(document, "differences", differences);
+	json_object_set_new(document, "seconds", json_real(result->seconds));
+	return json_print(document);
+}
+
+static int print_text(const struct verify_result *result)
+{
+	char bytes[TEXT_BYTES], seconds[TEXT_DURATION];
+
+	if (result->differences == 0)
+		printf("same: ");
+	else
+		printf("%llu difference%s: ", (unsigned long long)result->differences,
+		       result->differences == 1 ? "" : "s");
+	printf("%llu images, %s, %s\n", (unsigned long long)result->images,
+	       text_bytes(result->bytes_total, bytes), text_duration(result->seconds, seconds));
+	return output_finish();
+}
+
+static int report(struct listing *listing, const struct verify_result *result)
+{
+	int r;
+
+	if (listing->differences) {
+		r = print_json(result, listing->differences);
+		listing->differences = NULL;
+	} else {
+		r = listing->options & OPTION_QUIET ? 0 : print_text(result);
+	}
+	if (r < 0) {
+		output_error("write to standard output: %s", fail_reason(r));
+		return EXIT_VERIFY_ERROR;
+	}
+	return result->differences == 0 ? EXIT_SAME : EXIT_DIFFERS;
+}
+
+int cmd_verify(const struct command *command, char *const args[], unsigned int options)
+{
+	struct listing listing = { .options = options };
+	struct verify_options verify_options = { .differs = on_difference,
+						 .progress = on_progress,
+						 .arg = &listing };
+	struct verify_result result;
+	char name[TEXT_NAME];
+	struct bmf_error err;
+	int r, status;
+
+	(void)command;
+	stop_catch();
+	if (options & OPTION_JSON)
+		listing.differences = json_array();
+	progress_begin(&listing.progress, "comparing", !(options & OPTION_QUIET));
+	r = verify_run(args[0], args[1], &verify_options, &result, &err);
+	progress_end(&listing.progress);
+	if (r == -ECANCELED && stop_signal()) {
+		output_error("verify '%s': stopped by a signal",
+			     text_quote(args[1], name, sizeof(name)));
+		status = EXIT_SIGNAL + stop_signal();
+	} else if (r < 0) {
+		output_error("%s", err.text);
+		status = EXIT_VERIFY_ERROR;
+	} else {
+		status = report(&listing, &result);
+	}
+	json_decref(listing.differences);
+	return status;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * command.h - what a verb of mirrorctl is
+ *
+ * The table of verbs and the table of options in mirrorctl.c are all that there is to
+ * know about the command line: it is parsed by them, and help is made from them.
+ */
+#ifndef TOOLS_COMMAND_H
+#define TOOLS_COMMAND_H
+
+#define OPTION_JSON 1u
+#define OPTION_QUIET 2u
+#define OPTION_DRY_RUN 4u
+#define OPTION_IN_PLACE 8u
+
+/* Exit codes; mirrorctl(8) lists them. */
+#define EXIT_SAME 0
+#define EXIT_DIFFERS 1
+#define EXIT_USAGE 2
+#define EXIT_VERIFY_ERROR 2
+#define EXIT_FULL_COPY 3
+#define EXIT_SIGNAL 128 /* plus the signal's number */
+
+struct command {
+	const char *name;
+	const char *args;	 /* for people: "SOURCE DEST" */
+	int min_args, max_args;
+	unsigned int options;	 /* OPTION_ bits that it takes */
+	int usage_status;	 /* exit code of a usage error */
+	const char *summary;	 /* one line */
+	const char *description; /* whole sentences */
+	int (*run)(const struct command *command, char *const args[], unsigned int options);
+};
+
+struct command_option {
+	const char *name; /* without the dashes */
+	unsigned int bit;
+	const char *summary;
+};
+
+extern const struct command commands[];		      /* ends with a NULL name */
+extern const struct command_option command_options[]; /* likewise */
+
+const struct command *command_find(const char *name); /* or NULL */
+
+int cmd_sync(const struct command *command, char *const args[], unsigned int options);
+int cmd_status(const struct command *command, char *const args[], unsigned int options);
+int cmd_verify(const struct command *command, char *const args[], unsigned int options);
+int cmd_help(const struct command *command, char *const args[], unsigned int options);
+
+#endif

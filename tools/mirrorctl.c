@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mirrorctl.c - main, and the tables that the command line and its help are made from */
+#include "config.h"
+
+#include "tools/command.h"
+#include "tools/fail.h"
+#include "tools/output.h"
+#include "tools/text.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct command_option command_options[] = {
+	{ "json", OPTION_JSON, "print one JSON document" },
+	{ "quiet", OPTION_QUIET, "print nothing but errors" },
+	{ "dry-run", OPTION_DRY_RUN, "say what would be done, change nothing" },
+	{ "in-place", OPTION_IN_PLACE, "write into the replica's files (the only way so far)" },
+	{ NULL, 0, NULL },
+};
+
+const struct command commands[] = {
+	{ "sync", "SOURCE DEST", 2, 2,
+	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE, EXIT_USAGE,
+	  "bring a replica up to date",
+	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
+	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
+	  "of a mirrorfs, or its source directory when nothing is mounted.  DEST is made if\n"
+	  "it doesn't exist; else it has to be empty, or a replica of SOURCE.",
+	  cmd_sync },
+	{ "status", "DIRECTORY", 1, 1, OPTION_JSON, EXIT_USAGE,
+	  "show images, bitmaps, checkpoints and replicas",
+	  "Shows what is known of a source (mounted or not), of a replica, or of a directory\n"
+	  "that is both.",
+	  cmd_status },
+	{ "verify", "SOURCE DEST", 2, 2, OPTION_JSON | OPTION_QUIET, EXIT_VERIFY_ERROR,
+	  "compare two trees byte by byte",
+	  "Compares content and metadata of all that is in SOURCE and DEST, and lists what\n"
+	  "differs.",
+	  cmd_verify },
+	{ "help", "[VERB]", 0, 1, 0, EXIT_USAGE, "show help", "Shows help.", cmd_help },
+	{ NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL },
+};
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+static unsigned int option_bit(const struct command *command, const char *name)
+{
+	for (const struct command_option *o = command_options; o->name; o++)
+		if ((command->options & o->bit) && strcmp(o->name, name) == 0)
+			return o->bit;
+	return 0;
+}
+
+static int usage_error(const struct command *command, const char *what, const char *which)
+{
+	char name[TEXT_NAME];
+
+	output_error("%s: %s%s%s; see mirrorctl help %s", command->name, what, which ? " " : "",
+		     text_quote(which ? which : "", name, sizeof(name)), command->name);
+	return command->usage_status;
+}
+
+/* Sorts words into options and arguments; "--" ends the options. */
+static int parse_and_run(const struct command *command, char *words[])
+{
+	char *args[3] = { NULL };
+	unsigned int options = 0;
+	bool ended = false;
+	int n = 0;
+
+	for (; *words; words++) {
+		unsigned int bit;
+
+		if (!ended && strcmp(*words, "--") == 0) {
+			ended = true;
+			continue;
+		}
+		if (!ended && (*words)[0] == '-' && (*words)[1]) {
+			if (strcmp(*words, "--help") == 0)
+				return cmd_help(command_find("help"),
+						(char *[]){ (char *)command->name, NULL }, 0);
+			bit = strncmp(*words, "--", 2) == 0 ? option_bit(command, *words + 2) : 0;
+			if (!bit)
+				return usage_error(command, "unknown option", *words);
+			options |= bit;
+			continue;
+		}
+		if (n == command->max_args)
+			return usage_error(command, "one argument too many:", *words);
+		args[n++] = *words;
+	}
+	if (n < command->min_args)
+		return usage_error(command, "arguments are missing:", command->args);
+	for (int i = 0; i < n; i++)
+		if (!*args[i])
+			return usage_error(command, "an argument is empty", NULL);
+	return command->run(command, args, options);
+}
+
+static int print_version(void)
+{
+	int r;
+
+	puts("mirrorctl " PACKAGE_VERSION);
+	r = output_finish();
+	if (r < 0)
+		output_error("write to standard output: %s", fail_reason(r));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+	const struct command *command;
+	char name[TEXT_NAME];
+
+	signal(SIGPIPE, SIG_IGN); /* an error of writing, and told as such */
+	if (argc < 2) {
+		output_error("a verb is missing; see mirrorctl help");
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		return print_version();
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return cmd_help(command_find("help"), (char *[]){ NULL }, 0);
+	command = command_find(argv[1]);
+	if (!command) {
+		output_error("no verb '%s'; see mirrorctl help",
+			     text_quote(argv[1], name, sizeof(name)));
+		return EXIT_USAGE;
+	}
+	return parse_and_run(command, argv + 2);
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* replica.c - a destination: the directory, its lock and its manifest */
+#include "config.h"
+
+#include "tools/beneath.h"
+#include "tools/fail.h"
+#include "tools/mounts.h"
+#include "tools/replica.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+bool replica_ignores(const char *name)
+{
+	return strcmp(name, "lost+found") == 0;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Is fd the directory ancestor, or somewhere inside it?  Goes up through mounts. */
+static bool is_within(int fd, const struct stat *ancestor)
+{
+	struct stat here, last = { 0 };
+	int at = beneath_reopen(fd, O_PATH | O_DIRECTORY);
+	bool within = false;
+
+	while (at >= 0 && fstat(at, &here) == 0 && !same_file(&here, &last)) {
+		int up;
+
+		within = same_file(&here, ancestor);
+		if (within)
+			break;
+		up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close(at);
+		at = up;
+		last = here;
+	}
+	if (at >= 0)
+		close(at);
+	return within;
+}
+
+static bool dirs_overlap(int source_fd, int dest_fd, bool *ret_equal, bool *ret_source_inside)
+{
+	struct stat source, dest;
+
+	if (source_fd < 0 || fstat(source_fd, &source) < 0 || fstat(dest_fd, &dest) < 0)
+		return false;
+	*ret_equal = same_file(&source, &dest);
+	*ret_source_inside = is_within(source_fd, &dest);
+	return *ret_source_inside || is_within(dest_fd, &source);
+}
+
+/* The source must not be inside the replica, nor the other way round, nor equal to it. */
+static int check_apart(const char *path, int fd, bool parent, const struct source_view *view,
+		       struct bmf_error *err)
+{
+	bool equal = false, inside = false;
+
+	if (!dirs_overlap(view->fd, fd, &equal, &inside) &&
+	    !dirs_overlap(view->mount_fd, fd, &equal, &inside))
+		return 0;
+	if (parent && inside && !equal)
+		return 0; /* a sibling, or further up: the new directory is not on the way */
+	return fail_text(err, -EINVAL, "open destination", path, NULL,
+			 equal && !parent ? "it is the source itself; choose another directory"
+			 : inside && !parent
+				 ? "the source is inside it; choose a directory outside of both"
+				 : "it is inside the source; choose a directory outside");
+}
+
+/* Writing into a mounted source would be a change of that source. */
+static int check_not_mounted(const char *path, int fd, struct bmf_error *err)
+{
+	struct mfs_control_info info;
+	struct stat st;
+	char *point;
+
+	if (fstat(fd, &st) < 0)
+		return fail_errno(err, -errno, "open destination", path, NULL);
+	point = mounts_of_dev(st.st_dev);
+	if (!point && ioctl(fd, MFS_CONTROL_INFO, &info) < 0)
+		return 0;
+	free(point);
+	return fail_text(err, -EBUSY, "open destination", path, NULL,
+			 "a mirrorfs is mounted there; choose a directory that isn't, or unmount it");
+}
+
+/* Its directory for the checks that come before it is made. */
+static int open_parent(const char *path, struct bmf_error *err)
+{
+	char *copy = strdup(path);
+	int fd;
+
+	if (!copy)
+		return fail_errno(err, -ENOMEM, "open destination", path, NULL);
+	fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		fd = fail_text(err, -errno, "make destination", path, NULL,
+			       "its parent directory: %s; make that first", fail_reason(-errno));
+	free(copy);
+	return fd;
+}
+
+/* Opens DEST; *ret_fd is -1 when there is none and make is false. */
+static int open_directory(const char *path, const struct source_view *view, bool make, int *ret_fd,
+			  struct bmf_error *err)
+{
+	int r, parent, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT) {
+		parent = open_parent(path, err);
+		if (parent < 0)
+			return parent;
+		r = check_apart(path, parent, true, view, err);
+		if (r == 0)
+			r = check_not_mounted(path, parent, err);
+		close(parent);
+		if (r < 0)
+			return r;
+		if (!make) {
+			*ret_fd = -1;
+			return 0;
+		}
+		if (mkdir(path, 0777) < 0)
+			return fail_errno(err, -errno, "make destination", path, NULL);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0 && errno == ENOTDIR)
+		return fail_text(err, -ENOTDIR, "open destination", path, NULL,
+				 "not a directory; choose one");
+	if (fd < 0)
+		return fail_errno(err, -errno, "open destination", path, NULL);
+	r = check_apart(path, fd, false, view, err);
+	if (r == 0)
+		r = check_not_mounted(path, fd, err);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* 1: has anything but a state directory (and what a fresh filesystem has); 0: no. */
+static int has_content(int fd)
+{
+	int r = 0, again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = again < 0 ? NULL : fdopendir(again);
+	struct dirent *entry;
+
+	if (!dir) {
+		r = -errno;
+		if (again >= 0)
+			close(again);
+		return r;
+	}
+	do {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry)
+			r = -errno;
+		else if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+			 strcmp(entry->d_name, BMF_STATE_DIR) != 0 &&
+			 !replica_ignores(entry->d_name))
+			r = 1;
+	} while (entry && r == 0);
+	closedir(dir);
+	return r;
+}
+
+int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct bmf_error *err)
+{
+	struct bmf_error why = { 0 };
+	size_t nbytes;
+	void *buf;
+	int r, dir_fd = beneath_open(fd, BMF_STATE_DIR, O_PATH | O_DIRECTORY, 0);
+
+	if (dir_fd == -ENOENT)
+		return -ENOENT;
+	if (dir_fd < 0)
+		return fail_errno(err, dir_fd, "open", path, BMF_STATE_DIR);
+	r = bmf_io_read_file(&bmf_io_posix, dir_fd, MANIFEST_NAME, MANIFEST_LIMIT, &buf, &nbytes);
+	close(dir_fd);
+	if (r == -ENOENT)
+		return r;
+	if (r < 0)
+		return fail_errno(err, r, "read", path, BMF_STATE_DIR "/" MANIFEST_NAME);
+	r = manifest_decode(buf, nbytes, ret, &why);
+	free(buf);
+	if (r == -EPROTONOSUPPORT)
+		return fail_text(err, r, "open replica", path, NULL,
+				 "%s; use the mirrorctl that wrote it, or a newer one", why.text);
+	if (r < 0)
+		return fail_text(err, r, "open replica", path, NULL,
+				 "%s; empty the directory, also of " BMF_STATE_DIR
+				 ", to sync all of it anew",
+				 why.text);
+	return 0;
+}
+
+/* Reads the manifest, and decides whether the directory may become what we want. */
+static int read_replica(struct replica *replica, const struct bmf_uuid *source,
+			struct bmf_error *err)
+{
+	char uuid[BMF_UUID_TEXT];
+	int r;
+
+	r = replica_read_manifest(replica->fd, replica->path, &replica->manifest, err);
+	if (r == -ENOENT) {
+		r = has_content(replica->fd);
+		if (r < 0)
+			return fail_errno(err, r, "read destination", replica->path, NULL);
+		if (r > 0)
+			return fail_text(err, -ENOTEMPTY, "open destination", replica->path, NULL,
+					 "not empty and not a replica; choose an empty directory, "
+					 "or one that doesn't exist yet");
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	replica->has_manifest = true;
+	if (source && bmf_uuid_equal(&replica->manifest.source, source))
+		return 0;
+	return fail_text(err, -EEXIST, "open destination", replica->path, NULL,
+			 "it is a replica of another source (%s); choose another directory, or "
+			 "empty this one, also of " BMF_STATE_DIR,
+			 bmf_uuid_format(&replica->manifest.source, uuid));
+}
+
+static int set_label(struct replica *replica, struct bmf_error *err)
+{
+	char link[BENEATH_PROC], target[PATH_MAX];
+	ssize_t n = readlink(beneath_proc(replica->fd, link), target, sizeof(target) - 1);
+
+	if (n >= 0)
+		target[n] = '\0';
+	replica->label = strdup(n >= 0 ? target : replica->path);
+	if (!replica->label)
+		return fail_errno(err, -ENOMEM, "open destination", replica->path, NULL);
+	return 0;
+}
+
+static int lock_replica(struct replica *replica, struct bmf_error *err)
+{
+	struct bmf_error why = { 0 };
+	char holder[64];
+	int r;
+
+	snprintf(holder, sizeof(holder), "mirrorctl sync (pid %d)", (int)getpid());
+	r = bmf_store_open(&bmf_io_posix, replica->fd, BMF_STORE_CREATE | BMF_STORE_LOCK, holder,
+			   &replica->store, &why);
+	if (r == -EBUSY)
+		return fail_text(err, r, "open destination", replica->path, NULL,
+				 "another sync is running, or it is mounted elsewhere; wait for it "
+				 "(%s)",
+				 why.text);
+	if (r == -EROFS)
+		return fail_text(err, r, "open destination", replica->path, NULL,
+				 "the filesystem is read-only; mount it writable");
+	if (r < 0)
+		return fail_text(err, r, "open destination", replica->path, NULL, "%s", why.text);
+	return 0;
+}
+
+static int make_manifest(struct replica *replica, const struct bmf_uuid *source,
+			 struct bmf_error *err)
+{
+	struct manifest fresh = { .source = *source };
+	int r = bmf_uuid_generate(&fresh.replica);
+
+	if (r < 0)
+		return fail_errno(err, r, "make replica", replica->path, NULL);
+	r = replica_save(replica, &fresh, err);
+	if (r == 0)
+		replica->has_manifest = true;
+	return r;
+}
+
+int replica_open(const char *path, const struct source_view *view,
+		 const struct bmf_uuid *source, struct replica *ret, struct bmf_error *err)
+{
+	struct replica replica = { .path = path, .fd = -1 };
+	int r;
+
+	r = open_directory(path, view, true, &replica.fd, err);
+	if (r == 0)
+		r = set_label(&replica, err);
+	/* once before the lock, so that a refused directory stays as it is; once after */
+	if (r == 0)
+		r = read_replica(&replica, source, err);
+	if (r == 0)
+		r = lock_replica(&replica, err);
+	if (r == 0) {
+		manifest_destroy(&replica.manifest);
+		replica.has_manifest = false;
+		r = read_replica(&replica, source, err);
+	}
+	if (r == 0 && !replica.has_manifest)
+		r = make_manifest(&replica, source, err);
+	if (r < 0) {
+		replica_close(&replica);
+		return r;
+	}
+	*ret = replica;
+	return 0;
+}
+
+int replica_look(const char *path, const struct source_view *view,
+		 const struct bmf_uuid *source, struct replica *ret, struct bmf_error *err)
+{
+	struct replica replica = { .path = path, .fd = -1 };
+	int r;
+
+	r = open_directory(path, view, false, &replica.fd, err);
+	if (r == 0 && replica.fd >= 0) {
+		r = set_label(&replica, err);
+		if (r == 0)
+			r = read_replica(&replica, source, err);
+	}
+	if (r < 0) {
+		replica_close(&replica);
+		return r;
+	}
+	*ret = replica;
+	return 0;
+}
+
+int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_error *err)
+{
+	struct timespec now;
+	size_t nbytes;
+	void *buf;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	manifest->time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	r = manifest_encode(manifest, &buf, &nbytes);
+	if (r == 0) {
+		r = bmf_io_replace_file(&bmf_io_posix, replica->store->dir_fd, MANIFEST_NAME, buf,
+					nbytes, true, NULL);
+		free(buf);
+	}
+	if (r < 0)
+		return fail_errno(err, r, "save", replica->path, BMF_STATE_DIR "/" MANIFEST_NAME);
+	if (manifest != &replica->manifest) {
+		manifest_destroy(&replica->manifest);
+		replica->manifest = *manifest;
+		*manifest = (struct manifest){ 0 };
+	}
+	return 0;
+}
+
+void replica_close(struct replica *replica)
+{
+	bmf_store_close(replica->store);
+	manifest_destroy(&replica->manifest);
+	free(replica->label);
+	if (replica->fd >= 0)
+		close(replica->fd);
+	*replica = (struct replica){ .fd = -1 };
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * replica.h - a destination: the directory, its lock and its manifest
+ *
+ * Not thread safe.
+ */
+#ifndef TOOLS_REPLICA_H
+#define TOOLS_REPLICA_H
+
+#include "tools/manifest.h"
+#include "tools/source_view.h"
+
+#include <stdbool.h>
+
+struct replica {
+	const char *path; /* as given; borrowed */
+	char *label;	  /* its absolute path; owned */
+	int fd;		  /* -1: does not exist (only when looking) */
+	struct bmf_store *store; /* holds the lock; NULL when looking */
+	struct manifest manifest; /* all zero when there is none yet */
+	bool has_manifest;
+};
+
+/*
+ * Opens DEST to be written to, for one sync at a time: makes the directory (not its
+ * parents) and a manifest with a new UUID where there is none.  Refuses, with the way
+ * out in the message, whatever must not be overwritten: a directory that overlaps the
+ * source, a mirrorfs mount, one that has files and is no replica, a replica of another
+ * source.
+ */
+int replica_open(const char *path, const struct source_view *view,
+		 const struct bmf_uuid *source, struct replica *ret, struct bmf_error *err);
+
+/*
+ * The same for a dry run: changes nothing; DEST need not exist; source may be NULL when
+ * the source has no UUID yet.
+ */
+int replica_look(const char *path, const struct source_view *view,
+		 const struct bmf_uuid *source, struct replica *ret, struct bmf_error *err);
+
+/* Reads the manifest of the directory open as fd.  -ENOENT: there is none (no message). */
+int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct bmf_error *err);
+
+/* Makes it the manifest, durably. */
+int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_error *err);
+
+void replica_close(struct replica *replica);
+
+/* Is it a name at the top of a fresh filesystem that is no content? */
+bool replica_ignores(const char *name);
+
+#endif

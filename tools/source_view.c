@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* source_view.c - a source as mirrorctl sees it: mounted, or not */
+#include "config.h"
+
+#include "tools/fail.h"
+#include "tools/mounts.h"
+#include "tools/source_view.h"
+
+#include "bitmapfile/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A daemon that has just been unmounted still saves its bitmaps. */
+#define BUSY_TRIES 100
+#define BUSY_PAUSE_MS 100
+
+static int open_given(const char *path, struct bmf_error *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	switch (errno) {
+	case ENOTCONN:
+		return fail_text(err, -ENOTCONN, "open source", path, NULL,
+				 "its mirrorfs is dead; unmount it (fusermount3 -u, or umount) "
+				 "and try again");
+	case ENOTDIR:
+		return fail_text(err, -ENOTDIR, "open source", path, NULL,
+				 "not a directory; give the directory that holds the images");
+	default:
+		return fail_errno(err, -errno, "open source", path, NULL);
+	}
+}
+
+/* Through the daemon's own descriptor: the mount may cover the directory. */
+static int open_backing(struct source_view *view, struct bmf_error *err)
+{
+	char link[64];
+	struct stat st;
+
+	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)view->info.pid,
+		 (int)view->info.source_fd);
+	view->fd = open(link, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (view->fd >= 0 && fstat(view->fd, &st) == 0 && st.st_dev == view->info.source_dev &&
+	    st.st_ino == view->info.source_ino)
+		return 0;
+	return fail_text(err, view->fd < 0 ? -errno : -EXDEV, "open source", view->path, NULL,
+			 "can't reach the directory under the mount as %s%s%s; run as the user "
+			 "that runs mirrorfs, or as root, and in the same container",
+			 link, view->fd < 0 ? ": " : "", view->fd < 0 ? fail_reason(-errno) : "");
+}
+
+/* A directory inside a mount is no source. */
+static int check_not_inside(struct source_view *view, struct bmf_error *err)
+{
+	struct stat st;
+	char *point;
+
+	if (fstat(view->fd, &st) < 0)
+		return fail_errno(err, -errno, "stat source", view->path, NULL);
+	point = mounts_of_dev(st.st_dev);
+	if (!point)
+		return 0;
+	fail_text(err, -EINVAL, "open source", view->path, NULL,
+		  "it is inside a mounted source; give the mount point '%s'", point);
+	free(point);
+	return -EINVAL;
+}
+
+int source_view_locate(const char *path, struct source_view *ret, struct bmf_error *err)
+{
+	struct source_view view = { .path = path, .fd = -1, .mount_fd = -1 };
+	int r, fd = open_given(path, err);
+
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, MFS_CONTROL_INFO, &view.info) == 0) {
+		view.mount_fd = fd;
+		if (view.info.version != MFS_CONTROL_VERSION)
+			r = fail_text(err, -EPROTO, "open source", path, NULL,
+				      "the mirrorfs there is of another version; mount it anew");
+		else
+			r = open_backing(&view, err);
+	} else if (errno == EPERM || errno == EACCES) {
+		view.fd = fd;
+		r = fail_text(err, -EPERM, "open source", path, NULL,
+			      "only the user that runs mirrorfs there, and root, may");
+	} else {
+		view.fd = fd;
+		r = check_not_inside(&view, err);
+	}
+	if (r < 0) {
+		source_view_close(&view, NULL);
+		return r;
+	}
+	*ret = view;
+	return 0;
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Is the lock's holder one that is about to go? */
+static bool worth_waiting(const struct bmf_error *busy)
+{
+	char *point = mounts_named_in(busy->text);
+	bool mounted = point != NULL;
+
+	free(point);
+	return !mounted && !strstr(busy->text, "mirrorctl");
+}
+
+static int busy_error(const struct source_view *view, const struct bmf_error *busy,
+		      struct bmf_error *err)
+{
+	char *point = mounts_named_in(busy->text);
+
+	if (point)
+		fail_text(err, -EBUSY, "open source", view->path, NULL,
+			  "it is mounted; use its mount point '%s'", point);
+	else
+		fail_text(err, -EBUSY, "open source", view->path, NULL,
+			  "in use by another program; wait for it, or use its mount point (%s)",
+			  busy->text);
+	free(point);
+	return -EBUSY;
+}
+
+static void describe(char holder[64])
+{
+	snprintf(holder, 64, "mirrorctl (pid %d)", (int)getpid());
+}
+
+/* Opens for tracking, or the store for looking, as soon as the lock is free. */
+static int open_unmounted(struct source_view *view, bool track, struct bmf_error *err)
+{
+	struct bmf_source_options options = { .create = true,
+					      .notice = view->notice,
+					      .notice_arg = view->notice_arg };
+	struct bmf_error why = { 0 };
+	char holder[64];
+	int r;
+
+	describe(holder);
+	options.holder = holder;
+	for (int i = 0; i < BUSY_TRIES; i++) {
+		if (track)
+			r = bmf_source_open(&bmf_io_posix, view->fd, &options, &view->source, &why);
+		else
+			r = bmf_store_open(&bmf_io_posix, view->fd, BMF_STORE_LOCK, holder,
+					   &view->store, &why);
+		if (r != -EBUSY || !worth_waiting(&why))
+			break;
+		pause_ms(BUSY_PAUSE_MS);
+	}
+	if (r == -EBUSY)
+		return busy_error(view, &why, err);
+	if (r < 0)
+		return fail_text(err, r, "open source", view->path, NULL, "%s", why.text);
+	return 0;
+}
+
+/* Sidecars and state are read through a store of our own, that locks nothing. */
+static int open_store(struct source_view *view, struct bmf_error *err)
+{
+	struct bmf_error why = { 0 };
+	int r = bmf_store_open(&bmf_io_posix, view->fd, 0, NULL, &view->store, &why);
+
+	if (r < 0)
+		return fail_text(err, r, "open source", view->path, NULL, "%s", why.text);
+	return 0;
+}
+
+/* The generation to which a crash before now has to be charged. */
+static int note_generation(struct source_view *view, struct bmf_error *err)
+{
+	struct bmf_state *state;
+	int r = source_view_state(view, &state, err);
+
+	if (r < 0)
+		return r;
+	view->crashed_at = state->generation;
+	bmf_state_free(state);
+	return 0;
+}
+
+/* The bits of a mounted source are in its daemon's memory until they are asked for. */
+static int flush_mounted(struct source_view *view, struct bmf_error *err)
+{
+	struct mfs_control_flush flush = { .version = MFS_CONTROL_VERSION };
+
+	if (view->mount_fd < 0 || ioctl(view->mount_fd, MFS_CONTROL_FLUSH, &flush) == 0)
+		return 0;
+	return fail_text(err, -errno, "open source", view->path, NULL,
+			 "its mirrorfs can't save its bitmaps: %s", fail_reason(-errno));
+}
+
+int source_view_track(struct source_view *view, struct bmf_error *err)
+{
+	int r = 0;
+
+	if (view->mount_fd < 0)
+		r = open_unmounted(view, true, err);
+	if (r == 0)
+		r = open_store(view, err);
+	if (r == 0)
+		r = note_generation(view, err);
+	return r;
+}
+
+int source_view_read(struct source_view *view, struct bmf_error *err)
+{
+	struct stat st;
+	int r;
+
+	if (view->mount_fd >= 0) {
+		r = open_store(view, err);
+	} else {
+		if (fstatat(view->fd, BMF_STATE_DIR "/state", &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno == ENOENT)
+				return -ENOENT;
+			return fail_errno(err, -errno, "open source", view->path, BMF_STATE_DIR);
+		}
+		r = open_unmounted(view, false, err);
+	}
+	if (r == 0)
+		r = flush_mounted(view, err);
+	return r < 0 ? r : note_generation(view, err);
+}
+
+int source_view_state(struct source_view *view, struct bmf_state **ret, struct bmf_error *err)
+{
+	struct bmf_error why = { 0 };
+	int r;
+
+	r = view->source ? bmf_source_state(view->source, ret)
+			 : bmf_store_load_state(view->store, ret, &why);
+	if (r < 0)
+		return fail_text(err, r, "open source", view->path, NULL, "%s",
+				 why.code ? why.text : fail_reason(r));
+	return 0;
+}
+
+int source_view_history(struct source_view *view, const struct bmf_state *state, int fd,
+			bool estimate, struct bmf_history *ret, struct bmf_error *err)
+{
+	bool live = view->mount_fd >= 0;
+	int r = bmf_history_load(view->store, state, fd, view->crashed_at,
+				 live ? BMF_HISTORY_LIVE : 0, ret, err);
+
+	/* What a checkpoint would make the daemon find out, of an image that it hasn't met. */
+	if (r == 0 && live && estimate && ret->sidecar && !ret->sidecar->in_use &&
+	    !bmf_stamp_equal(&ret->sidecar->stamp, &ret->stamp)) {
+		bmf_history_destroy(ret);
+		ret->reason = BMF_REASON_BEHIND;
+	}
+	return r;
+}
+
+static int commit_mounted(struct source_view *view, const struct bmf_uuid *replica,
+			  const char *label, struct source_view_commit *ret, struct bmf_error *err)
+{
+	struct mfs_control_commit commit = { .version = MFS_CONTROL_VERSION, .replica = *replica };
+
+	snprintf(commit.label, sizeof(commit.label), "%s", label);
+	if (ioctl(view->mount_fd, MFS_CONTROL_COMMIT, &commit) < 0)
+		return fail_text(err, -errno, "make checkpoint of", view->path, NULL,
+				 "%s; the log of mirrorfs says more", fail_reason(-errno));
+	ret->checkpoint = (struct bmf_checkpoint){ .number = commit.number,
+						   .uuid = commit.uuid,
+						   .time_ns = commit.time_ns };
+	ret->gate_ns = commit.gate_ns;
+	ret->untrackable = commit.untrackable;
+	return 0;
+}
+
+int source_view_commit(struct source_view *view, const struct bmf_uuid *replica,
+		       const char *label, struct source_view_commit *ret, struct bmf_error *err)
+{
+	struct bmf_commit commit;
+	struct bmf_error why = { 0 };
+	int r;
+
+	if (view->mount_fd >= 0)
+		return commit_mounted(view, replica, label, ret, err);
+	bmf_source_advance(view->source);
+	r = bmf_source_commit(view->source, replica, label, &commit, &why);
+	if (r < 0)
+		return fail_text(err, r, "make checkpoint of", view->path, NULL, "%s", why.text);
+	*ret = (struct source_view_commit){ .checkpoint = commit.checkpoint,
+					    .untrackable = commit.untrackable };
+	return 0;
+}
+
+int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica,
+			const struct bmf_checkpoint *checkpoint, const char *label,
+			struct bmf_error *err)
+{
+	struct mfs_control_arrived arrived = { .version = MFS_CONTROL_VERSION,
+					       .replica = *replica,
+					       .uuid = checkpoint->uuid,
+					       .number = checkpoint->number };
+	int r = 0;
+
+	if (view->mount_fd >= 0) {
+		snprintf(arrived.label, sizeof(arrived.label), "%s", label);
+		if (ioctl(view->mount_fd, MFS_CONTROL_ARRIVED, &arrived) < 0)
+			r = -errno;
+	} else {
+		r = bmf_source_arrived(view->source, replica, checkpoint, label);
+	}
+	if (r < 0)
+		return fail_text(err, r, "note sync in source", view->path, NULL, "%s",
+				 fail_reason(r));
+	return 0;
+}
+
+int source_view_close(struct source_view *view, struct bmf_error *err)
+{
+	int r = 0;
+
+	bmf_store_close(view->store);
+	view->store = NULL;
+	if (view->source)
+		r = bmf_source_close(view->source);
+	view->source = NULL;
+	if (view->fd >= 0)
+		close(view->fd);
+	if (view->mount_fd >= 0)
+		close(view->mount_fd);
+	view->fd = view->mount_fd = -1;
+	if (r < 0)
+		return fail_text(err, r, "save source", view->path, NULL, "%s", fail_reason(r));
+	return 0;
+}

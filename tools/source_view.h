@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * source_view.h - a source as mirrorctl sees it: mounted, or not
+ *
+ * A mounted one belongs to its daemon, which is asked over fs/control.h; its data and
+ * names are read from the directory under the mount, never through it.  One that is
+ * not mounted is locked for as long as the view is open, so it can't be mounted then.
+ *
+ * Calling sequence: source_view_locate (finds out what path is, touches nothing), then
+ * one of source_view_track and source_view_read if bitmaps are wanted, then the rest.
+ * Not thread safe.
+ */
+#ifndef TOOLS_SOURCE_VIEW_H
+#define TOOLS_SOURCE_VIEW_H
+
+#include "bitmapfile/error.h"
+#include "bitmapfile/history.h"
+#include "bitmapfile/source.h"
+#include "fs/control.h"
+
+#include <stdbool.h>
+
+struct source_view {
+	const char *path; /* as given; borrowed */
+	int fd;		  /* the source directory itself, readable */
+	int mount_fd;	  /* -1: not mounted */
+	struct mfs_control_info info; /* if mounted */
+	struct bmf_source *source;    /* not mounted, and opened by source_view_track */
+	struct bmf_store *store;      /* NULL: no state directory */
+	uint64_t crashed_at;
+	/* Told of things that are no failure; may be NULL. */
+	void (*notice)(void *arg, const char *text);
+	void *notice_arg;
+};
+
+struct source_view_commit {
+	struct bmf_checkpoint checkpoint; /* name is NULL */
+	uint64_t gate_ns;		  /* how long writes were held; 0 if not mounted */
+	uint64_t untrackable;		  /* images that couldn't get an id */
+};
+
+/* Errors have a message, and the way out in it. */
+int source_view_locate(const char *path, struct source_view *ret, struct bmf_error *err);
+
+/* To make checkpoints; makes a source of a directory that wasn't one. */
+int source_view_track(struct source_view *view, struct bmf_error *err);
+
+/*
+ * To look only; a mounted source's daemon saves its bits first, so that they can be read.
+ * -ENOENT without a message when path has never been a source.
+ */
+int source_view_read(struct source_view *view, struct bmf_error *err);
+
+/* The state as it is now. */
+int source_view_state(struct source_view *view, struct bmf_state **ret, struct bmf_error *err);
+
+/* What is known of the image open as fd; estimate: no checkpoint was made just before. */
+int source_view_history(struct source_view *view, const struct bmf_state *state, int fd,
+			bool estimate, struct bmf_history *ret, struct bmf_error *err);
+
+/* A new checkpoint, pending for the replica; see bmf_source_commit(). */
+int source_view_commit(struct source_view *view, const struct bmf_uuid *replica,
+		       const char *label, struct source_view_commit *ret, struct bmf_error *err);
+
+/* See bmf_source_arrived(). */
+int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica,
+			const struct bmf_checkpoint *checkpoint, const char *label,
+			struct bmf_error *err);
+
+/* 0, or the error of saving a source that isn't mounted. */
+int source_view_close(struct source_view *view, struct bmf_error *err);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* status.c - what is known of a directory that is a source, a replica or both */
+#include "config.h"
+
+#include "tools/fail.h"
+#include "tools/replica.h"
+#include "tools/source_view.h"
+#include "tools/status.h"
+#include "tools/tree.h"
+
+#include "bitmapfile/chain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint64_t clipped_bytes(const struct bmf_bits *bits, unsigned int shift, uint64_t size)
+{
+	uint64_t total = 0, from = 0, first, n;
+	uint64_t end = (size + (UINT64_C(1) << shift) - 1) >> shift;
+
+	while (bmf_bits_next(bits, from, end, &first, &n)) {
+		uint64_t last = (first + n) << shift;
+
+		total += (last < size ? last : size) - (first << shift);
+		from = first + n;
+	}
+	return total;
+}
+
+/* What the next sync would look at, for a replica that is at checkpoint `at`. */
+static int dirty_since(const struct bmf_history *history, uint64_t at, uint64_t generation,
+		       uint64_t size, uint64_t *ret)
+{
+	struct bmf_bits *bits = NULL;
+	int r = -ENOENT;
+
+	if (history->sidecar && at != 0)
+		r = bmf_chain_delta(history->sidecar, at, generation + 1, &bits);
+	if (r == -ENOENT) {
+		*ret = size;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	*ret = clipped_bytes(bits, history->sidecar->block_shift, size);
+	bmf_bits_free(bits);
+	return 0;
+}
+
+static struct status_image *add_image(struct status *status, const char *path)
+{
+	struct status_image *image;
+
+	if (status->nimages == status->room) {
+		size_t room = status->room ? status->room * 2 : 32;
+		struct status_image *bigger = reallocarray(status->images, room, sizeof(*bigger));
+
+		if (!bigger)
+			return NULL;
+		status->images = bigger;
+		status->room = room;
+	}
+	image = &status->images[status->nimages++];
+	*image = (struct status_image){
+		.path = strdup(path),
+		.dirty = calloc(status->state->ncursors + 1, sizeof(uint64_t)),
+	};
+	return image->path && image->dirty ? image : NULL;
+}
+
+static int measure_image(struct status *status, struct status_image *image,
+			 const struct bmf_history *history)
+{
+	const struct bmf_state *state = status->state;
+	int r = 0;
+
+	image->size = history->stamp.size;
+	image->reason = history->reason;
+	image->armed_bytes = history->armed_bytes;
+	if (history->sidecar && history->sidecar->in_use)
+		image->armed_regions = bmf_bits_count(history->sidecar->armed, 0, BMF_BITS_MAX);
+	for (size_t i = 0; r == 0 && i < state->ncursors; i++) {
+		r = dirty_since(history, state->cursors[i].at, state->generation, image->size,
+				&image->dirty[i]);
+		status->dirty[i] += image->dirty[i];
+	}
+	return r;
+}
+
+static int read_image(struct status *status, struct source_view *view, const struct tree *tree,
+		      const struct tree_node *node, struct bmf_error *err)
+{
+	struct bmf_history history;
+	struct status_image *image;
+	int r, fd = tree_open(tree, node);
+
+	if (fd == -ENOENT || fd == -ESTALE || fd == -ENOTDIR)
+		return 0; /* just removed */
+	if (fd < 0)
+		return fail_errno(err, fd, "open", tree->top, node->first->path);
+	r = source_view_history(view, status->state, fd, true, &history, NULL);
+	close(fd);
+	if (r < 0)
+		return fail_errno(err, r, "read bitmaps of", tree->top, node->first->path);
+	image = add_image(status, node->first->path);
+	r = image ? measure_image(status, image, &history) : -ENOMEM;
+	bmf_history_destroy(&history);
+	return r < 0 ? fail_errno(err, r, "read bitmaps of", tree->top, node->first->path) : 0;
+}
+
+static int read_images(struct status *status, struct source_view *view, struct bmf_error *err)
+{
+	struct tree *tree = NULL;
+	int r = tree_new(view->path, view->fd, &tree);
+
+	status->dirty = calloc(status->state->ncursors + 1, sizeof(uint64_t));
+	if (r == 0 && !status->dirty)
+		r = -ENOMEM;
+	if (r < 0)
+		fail_errno(err, r, "read", view->path, NULL);
+	if (r == 0)
+		r = tree_add(tree, view->fd, "", 0, err);
+	if (r == 0)
+		r = tree_finish(tree);
+	for (size_t i = 0; r == 0 && i < tree->nnodes; i++)
+		if (S_ISREG(tree->nodes[i]->st.st_mode))
+			r = read_image(status, view, tree, tree->nodes[i], err);
+	tree_free(tree);
+	return r;
+}
+
+static int read_source(struct status *status, struct source_view *view, struct bmf_error *err)
+{
+	int r = source_view_read(view, err);
+
+	if (r == -ENOENT)
+		return 0; /* it has never been one */
+	if (r == 0)
+		r = source_view_state(view, &status->state, err);
+	if (r < 0)
+		return r;
+	status->is_source = true;
+	status->mounted = view->mount_fd >= 0;
+	status->pid = view->info.pid;
+	return read_images(status, view, err);
+}
+
+int status_read(const char *path, struct status *ret, struct bmf_error *err)
+{
+	struct status status = { 0 };
+	struct source_view view;
+	int r = source_view_locate(path, &view, err);
+
+	if (r < 0)
+		return r;
+	r = replica_read_manifest(view.fd, path, &status.manifest, err);
+	status.is_replica = r == 0;
+	if (r == 0 || r == -ENOENT)
+		r = read_source(&status, &view, err);
+	source_view_close(&view, NULL);
+	if (r < 0) {
+		status_destroy(&status);
+		return r;
+	}
+	*ret = status;
+	return 0;
+}
+
+void status_destroy(struct status *status)
+{
+	for (size_t i = 0; i < status->nimages; i++) {
+		free(status->images[i].path);
+		free(status->images[i].dirty);
+	}
+	free(status->images);
+	free(status->dirty);
+	bmf_state_free(status->state);
+	manifest_destroy(&status->manifest);
+	*status = (struct status){ 0 };
+}

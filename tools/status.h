@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * status.h - what is known of a directory that is a source, a replica or both
+ *
+ * The engine of mirrorctl status: no argv, no output.  Changes nothing.
+ */
+#ifndef TOOLS_STATUS_H
+#define TOOLS_STATUS_H
+
+#include "tools/manifest.h"
+
+#include "bitmapfile/error.h"
+#include "bitmapfile/reason.h"
+#include "bitmapfile/state.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct status_image {
+	char *path;
+	uint64_t size;
+	enum bmf_reason reason; /* NONE: it is tracked; else why it isn't */
+	uint64_t armed_regions, armed_bytes;
+	uint64_t *dirty; /* bytes, for each of the state's cursors */
+};
+
+struct status {
+	bool is_source;
+	bool mounted;
+	int pid; /* if mounted */
+	struct bmf_state *state; /* of a source */
+	struct status_image *images;
+	size_t nimages, room;
+	uint64_t *dirty; /* bytes of all images, for each of the cursors */
+
+	bool is_replica;
+	struct manifest manifest; /* of a replica */
+};
+
+int status_read(const char *path, struct status *ret, struct bmf_error *err);
+void status_destroy(struct status *status);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stop.h - SIGINT, SIGTERM and SIGHUP end a sync or a verify soon, and in order
+ *
+ * After stop_catch() the first such signal only sets a flag, which long loops look at;
+ * they return -ECANCELED.  The second one ends the process at once: that is safe too.
+ */
+#ifndef TOOLS_STOP_H
+#define TOOLS_STOP_H
+
+void stop_catch(void);
+
+/* The number of the signal that asked to stop; 0: none did. */
+int stop_signal(void);
+
+#endif

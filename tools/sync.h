@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sync.h - brings a replica to a new checkpoint of its source
+ *
+ * The engine of mirrorctl sync: no argv, no output.
+ */
+#ifndef TOOLS_SYNC_H
+#define TOOLS_SYNC_H
+
+#include "bitmapfile/error.h"
+#include "bitmapfile/uuid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sync_options {
+	bool dry_run;
+	/* Called often while data is copied; may be NULL. */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *progress_arg;
+};
+
+struct sync_full_copy {
+	char *path;
+	unsigned int reason; /* enum full_reason */
+};
+
+struct sync_result {
+	bool dry_run;
+	uint64_t checkpoint; /* of a dry run: the number that it would get */
+	struct bmf_uuid checkpoint_uuid; /* of a dry run: none */
+	uint64_t from; /* 0: none, everything was copied in full */
+	struct bmf_uuid from_uuid;
+	uint64_t images, images_changed;
+	uint64_t names_changed; /* steps taken to bring the names in line */
+	uint64_t bytes_total, bytes_scanned, bytes_copied, bytes_zeroed;
+	uint64_t armed_bytes, gate_ns;
+	double seconds;
+	struct sync_full_copy *full; /* in the order of paths */
+	size_t nfull, full_room;
+	char **warnings;
+	size_t nwarnings;
+};
+
+/*
+ * 0: the replica is durably at the new checkpoint.  -ECANCELED: a signal asked to stop.
+ * Other negative errnos: err says what.  After a failure the replica is marked as
+ * incomplete, if anything in it was changed, and the next sync makes it good.  *ret is
+ * filled in any case, and has to be destroyed.
+ */
+int sync_run(const char *source, const char *dest, const struct sync_options *options,
+	     struct sync_result *ret, struct bmf_error *err);
+void sync_result_destroy(struct sync_result *result);
+
+/* Was anything copied in full that a bitmap should have covered (I4)? */
+bool sync_result_is_full(const struct sync_result *result);
+
+#endif

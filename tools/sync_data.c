@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sync_data.c - content and metadata of the files of a replica
+ *
+ * Names are in place by now, and the replica is marked as incomplete.
+ */
+#include "config.h"
+
+#include "tools/beneath.h"
+#include "tools/fail.h"
+#include "tools/stop.h"
+#include "tools/sync_internal.h"
+#include "tools/text.h"
+
+#include "bitmapfile/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *path_of(const struct plan_node *node)
+{
+	return node->source->first->path;
+}
+
+static int fail_source(struct sync *s, const struct plan_node *node, int code, const char *verb)
+{
+	return fail_errno(s->err, code, verb, s->view.path, path_of(node));
+}
+
+static int fail_dest(struct sync *s, const struct plan_node *node, int code, const char *verb)
+{
+	return fail_errno(s->err, code, verb, s->replica.path, path_of(node));
+}
+
+/* Counts, and keeps the first path as an example. */
+static void note(uint64_t *count, char **first, const char *path)
+{
+	if ((*count)++ == 0)
+		*first = strdup(path);
+}
+
+static bool is_gone(int code)
+{
+	return code == -ENOENT || code == -ESTALE || code == -ENOTDIR;
+}
+
+/* The source's file left while we worked: the next sync will see what became of it. */
+static int vanish(struct sync *s, struct plan_node *node)
+{
+	node->vanished = true;
+	note(&s->nvanished, &s->first_vanished, path_of(node));
+	return 0;
+}
+
+static int open_source(struct sync *s, const struct plan_node *node)
+{
+	int fd, path_fd = tree_open(s->source, node->source);
+
+	if (path_fd < 0)
+		return path_fd;
+	/* reading must not change the source; only the owner may ask for that */
+	fd = beneath_reopen(path_fd, O_RDONLY | O_NOATIME);
+	if (fd == -EPERM)
+		fd = beneath_reopen(path_fd, O_RDONLY);
+	close(path_fd);
+	return fd;
+}
+
+/* A replica's file may be read-only by its mode; its owner can change that for a while. */
+static int open_dest(struct sync *s, const struct plan_node *node)
+{
+	int path_fd, fd = beneath_open(s->replica.fd, path_of(node), O_RDWR, 0);
+	char link[BENEATH_PROC];
+
+	if (fd != -EACCES || s->options->dry_run)
+		return fd;
+	path_fd = beneath_open(s->replica.fd, path_of(node), O_PATH, 0);
+	if (path_fd < 0)
+		return path_fd;
+	if (chmod(beneath_proc(path_fd, link), 0600) == 0)
+		fd = beneath_reopen(path_fd, O_RDWR);
+	close(path_fd);
+	return fd;
+}
+
+static void tick(void *arg, uint64_t nbytes)
+{
+	struct sync *s = arg;
+
+	s->ticked += nbytes;
+	s->result->bytes_scanned += nbytes;
+	if (s->options->progress)
+		s->options->progress(s->options->progress_arg, s->ticked, s->plan->scan_total);
+}
+
+/* A range failed: the message names the image, the side and the place. */
+static int copy_failed(struct sync *s, const struct plan_node *node, int r)
+{
+	if (r == -ECANCELED || !s->copy.verb)
+		return r;
+	return fail_text(s->err, r, s->copy.verb, s->copy.at_source ? s->view.path : s->replica.path,
+			 path_of(node), "%s at offset %llu", fail_reason(r),
+			 (unsigned long long)s->copy.offset);
+}
+
+static int copy_bits(struct sync *s, const struct plan_node *node, uint64_t size)
+{
+	unsigned int shift = s->plan->block_shift;
+	uint64_t from = 0, first, n, nblocks = (size + (UINT64_C(1) << shift) - 1) >> shift;
+	int r = 0;
+
+	while (r == 0 && bmf_bits_next(node->bits, from, nblocks, &first, &n)) {
+		uint64_t offset = first << shift, end = (first + n) << shift;
+
+		r = copy_range(&s->copy, offset, (end < size ? end : size) - offset);
+		from = first + n;
+	}
+	return r;
+}
+
+static int copy_ranges(struct sync *s, const struct plan_node *node, uint64_t size)
+{
+	int r;
+
+	s->copy.tick = tick;
+	s->copy.tick_arg = s;
+	s->copy.dry_run = s->options->dry_run;
+	s->copy.verb = NULL;
+	if (node->reason != FULL_NONE) {
+		posix_fadvise(s->copy.source_fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		r = copy_range(&s->copy, 0, size);
+	} else {
+		r = copy_bits(s, node, size);
+	}
+	return r < 0 ? copy_failed(s, node, r) : 0;
+}
+
+/*
+ * I1: what the replica gets must not be newer than what a power cut leaves at the
+ * source, because the bits that would say so are let go when the replica has
+ * arrived.  So the source's data goes to stable storage first.
+ */
+static int flush_source(struct sync *s, const struct plan_node *node)
+{
+	if (fdatasync(s->copy.source_fd) == 0)
+		return 0;
+	return fail_source(s, node, -errno, "flush");
+}
+
+static int copy_content(struct sync *s, struct plan_node *node)
+{
+	struct stat st;
+	int r;
+
+	r = s->options->dry_run ? 0 : flush_source(s, node);
+	if (r == 0 && fstat(s->copy.source_fd, &st) < 0)
+		r = fail_source(s, node, -errno, "stat");
+	if (r == 0 && !s->options->dry_run) {
+		node->changed = true;
+		if (ftruncate(s->copy.dest_fd, st.st_size) < 0)
+			r = fail_dest(s, node, -errno, "set size of");
+	}
+	return r < 0 ? r : copy_ranges(s, node, (uint64_t)st.st_size);
+}
+
+static void note_refusal(struct sync *s, const struct plan_node *node,
+			 const struct meta_refusal *refusal)
+{
+	if (refusal->what & (META_OWNER | META_GROUP | META_MODE))
+		note(&s->nowner, &s->first_owner, path_of(node));
+	if (refusal->what & META_XATTRS)
+		note(&s->nxattrs, &s->first_xattrs, path_of(node));
+}
+
+static int apply_meta(struct sync *s, struct plan_node *node, int source_fd, int dest_fd)
+{
+	struct meta source = { 0 }, dest = { 0 };
+	struct meta_refusal refusal;
+	int r = meta_read(source_fd, &source);
+
+	if (r < 0)
+		return fail_source(s, node, r, "read metadata of");
+	r = meta_apply(&source, dest_fd, &dest, &refusal);
+	if (r < 0)
+		fail_dest(s, node, r, "set metadata of");
+	else
+		note_refusal(s, node, &refusal);
+	meta_destroy(&source);
+	meta_destroy(&dest);
+	return r;
+}
+
+/* An image whose content is to be copied: open on both sides, then both together. */
+static int sync_content(struct sync *s, struct plan_node *node)
+{
+	int r;
+
+	s->copy.source_fd = open_source(s, node);
+	if (is_gone(s->copy.source_fd))
+		return vanish(s, node);
+	if (s->copy.source_fd < 0)
+		return fail_source(s, node, s->copy.source_fd, "open");
+	s->copy.dest_fd = -1;
+	if (!s->options->dry_run)
+		s->copy.dest_fd = open_dest(s, node);
+	else if (node->dest)
+		s->copy.dest_fd = beneath_open(s->replica.fd, node->dest->first->path, O_RDONLY, 0);
+	if (s->copy.dest_fd < 0 && !s->options->dry_run)
+		r = fail_dest(s, node, s->copy.dest_fd, "open");
+	else
+		r = copy_content(s, node);
+	if (r == 0 && !s->options->dry_run) {
+		r = apply_meta(s, node, s->copy.source_fd, s->copy.dest_fd);
+		if (r == 0 && !s->flush_all && fsync(s->copy.dest_fd) < 0)
+			r = fail_dest(s, node, -errno, "flush");
+		if (r == 0)
+			r = bmf_stamp_take(&bmf_io_posix, s->copy.dest_fd, &node->stamp);
+	}
+	close(s->copy.source_fd);
+	if (s->copy.dest_fd >= 0)
+		close(s->copy.dest_fd);
+	return r;
+}
+
+/* A file of any kind, of which only the metadata may have to change, or the stamp did. */
+static int sync_metadata(struct sync *s, struct plan_node *node)
+{
+	int dest_fd, source_fd = tree_open(s->source, node->source), r;
+
+	if (is_gone(source_fd))
+		return S_ISDIR(node->source->st.st_mode) ? 0 : vanish(s, node);
+	if (source_fd < 0)
+		return fail_source(s, node, source_fd, "open");
+	dest_fd = beneath_open(s->replica.fd, path_of(node), O_PATH, 0);
+	if (dest_fd < 0) {
+		close(source_fd);
+		return fail_dest(s, node, dest_fd, "open");
+	}
+	r = apply_meta(s, node, source_fd, dest_fd);
+	if (r == 0 && S_ISREG(node->source->st.st_mode)) {
+		node->changed = true;
+		r = bmf_stamp_take(&bmf_io_posix, dest_fd, &node->stamp);
+		if (r < 0)
+			fail_dest(s, node, r, "stat");
+	}
+	close(source_fd);
+	close(dest_fd);
+	return r;
+}
+
+int sync_files(struct sync *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->source->nnodes; i++) {
+		struct plan_node *node = &s->plan->nodes[i];
+
+		if (node->vanished || S_ISDIR(node->source->st.st_mode))
+			continue;
+		if (stop_signal())
+			return -ECANCELED;
+		if (node->work)
+			r = sync_content(s, node);
+		else if (!s->options->dry_run && (node->meta || node->changed))
+			r = sync_metadata(s, node);
+	}
+	s->result->bytes_copied = s->copy.copied;
+	s->result->bytes_zeroed = s->copy.zeroed;
+	return r;
+}
+
+int sync_directories(struct sync *s)
+{
+	int r = 0;
+
+	for (size_t i = s->source->nentries; r == 0 && i > 0; i--) {
+		struct plan_node *node = &s->plan->nodes[s->source->entries[i - 1].node->index];
+
+		if (S_ISDIR(node->source->st.st_mode))
+			r = sync_metadata(s, node);
+	}
+	return r;
+}
+
+/*
+ * Images were flushed one by one, unless there are many.  Names, metadata and links
+ * have no cheaper way that works for all of them.  An earlier error of writing back is
+ * told here too, as the descriptor is open since before the first write.
+ */
+int sync_flush(struct sync *s)
+{
+	if (!s->flush_all && s->steps.n == 0 && !s->plan->any_meta)
+		return 0;
+	if (syncfs(s->replica.fd) < 0)
+		return fail_errno(s->err, -errno, "flush", s->replica.path, NULL);
+	return 0;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* text.c - bytes, names and times as people read them */
+#include "config.h"
+
+#include "tools/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+char *text_bytes(uint64_t nbytes, char buf[TEXT_BYTES])
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)nbytes;
+	int unit = -1;
+
+	if (nbytes < 1024) {
+		snprintf(buf, TEXT_BYTES, "%u B", (unsigned int)nbytes);
+		return buf;
+	}
+	/* 1023.95 would be printed as 1024.0 */
+	while (unit < 0 || (value >= 1023.95 && unit < 5)) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(buf, TEXT_BYTES, "%.1f %s", value, units[unit]);
+	return buf;
+}
+
+char *text_percent(uint64_t part, uint64_t whole, char buf[TEXT_PERCENT])
+{
+	double percent = whole ? 100.0 * (double)part / (double)whole : 0;
+
+	if (part > 0 && percent < 0.01)
+		snprintf(buf, TEXT_PERCENT, "<0.01%%");
+	else if (part < whole && percent > 99.99)
+		snprintf(buf, TEXT_PERCENT, ">99.99%%");
+	else
+		snprintf(buf, TEXT_PERCENT, "%.2f%%", percent);
+	return buf;
+}
+
+char *text_duration(double seconds, char buf[TEXT_DURATION])
+{
+	unsigned long whole;
+
+	if (seconds < 59.95) {
+		snprintf(buf, TEXT_DURATION, "%.1f s", seconds < 0 ? 0 : seconds);
+		return buf;
+	}
+	whole = seconds < 1e9 ? (unsigned long)(seconds + 0.5) : 1000000000;
+	if (whole < 3600)
+		snprintf(buf, TEXT_DURATION, "%lu:%02lu", whole / 60, whole % 60);
+	else
+		snprintf(buf, TEXT_DURATION, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60,
+			 whole % 60);
+	return buf;
+}
+
+char *text_time(int64_t time_ns, char buf[TEXT_TIME])
+{
+	time_t seconds = (time_t)(time_ns / 1000000000);
+	struct tm tm;
+
+	if (time_ns % 1000000000 < 0)
+		seconds--;
+	if (!gmtime_r(&seconds, &tm) || strftime(buf, TEXT_TIME, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		snprintf(buf, TEXT_TIME, "%lld", (long long)seconds);
+	return buf;
+}
+
+/* Does s begin with n continuation bytes, the first of them from low to high? */
+static bool continues(const unsigned char *s, size_t n, unsigned char low, unsigned char high)
+{
+	if (s[0] < low || s[0] > high)
+		return false;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
+size_t text_utf8(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		return continues(s + 1, 1, 0x80, 0xbf) ? 2 : 0;
+	if ((s[0] & 0xf0) == 0xe0) /* neither overlong nor a surrogate */
+		return continues(s + 1, 2, s[0] == 0xe0 ? 0xa0 : 0x80,
+				 s[0] == 0xed ? 0x9f : 0xbf)
+			       ? 3
+			       : 0;
+	if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		return continues(s + 1, 3, s[0] == 0xf0 ? 0x90 : 0x80,
+				 s[0] == 0xf4 ? 0x8f : 0xbf)
+			       ? 4
+			       : 0;
+	return 0;
+}
+
+bool text_is_utf8(const char *s)
+{
+	while (*s) {
+		size_t n = text_utf8(s);
+
+		if (n == 0)
+			return false;
+		s += n;
+	}
+	return true;
+}
+
+/*
+ * Writes what stands for the character at *s, at most 4 bytes and a NUL, and moves on.
+ */
+static void escape_one(const char **s, char out[5])
+{
+	unsigned char c = (unsigned char)**s;
+	size_t n = text_utf8(*s);
+	/* C1 controls: U+0080 to U+009F are c2 80 to c2 9f */
+	bool c1 = n == 2 && c == 0xc2 && (unsigned char)(*s)[1] < 0xa0;
+
+	if (c == '\\' || c == '\n' || c == '\t') {
+		snprintf(out, 5, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : '\\');
+		n = 1;
+	} else if (n == 0 || c < 0x20 || c == 0x7f || c1) {
+		snprintf(out, 5, "\\x%02x", c);
+		n = 1;
+	} else {
+		memcpy(out, *s, n);
+		out[n] = '\0';
+	}
+	*s += n;
+}
+
+char *text_quote(const char *name, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	while (*name) {
+		char piece[5];
+		size_t n;
+
+		escape_one(&name, piece);
+		n = strlen(piece);
+		if (used + n + (*name ? 3 : 0) >= size) {
+			memcpy(buf + used, "...", 3);
+			used += 3;
+			break;
+		}
+		memcpy(buf + used, piece, n);
+		used += n;
+	}
+	buf[used] = '\0';
+	return buf;
+}
+
+char *text_escape(const char *name)
+{
+	size_t size = strlen(name) * 4 + 4;
+	char *buf = malloc(size);
+
+	return buf ? text_quote(name, buf, size) : NULL;
+}

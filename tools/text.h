@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * text.h - bytes, names and times as people read them
+ *
+ * Pure functions; those that take a buffer return it.
+ */
+#ifndef TOOLS_TEXT_H
+#define TOOLS_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TEXT_BYTES 32
+#define TEXT_TIME 32
+#define TEXT_DURATION 32
+#define TEXT_PERCENT 16
+#define TEXT_NAME 400
+
+/* "0 B", "512 B", "3.0 MiB". */
+char *text_bytes(uint64_t nbytes, char buf[TEXT_BYTES]);
+
+/* How much part is of whole: "0.07%"; never "0.00%" or "100.00%" for what isn't quite. */
+char *text_percent(uint64_t part, uint64_t whole, char buf[TEXT_PERCENT]);
+
+/* "0.1 s", "1:05", "2:00:00". */
+char *text_duration(double seconds, char buf[TEXT_DURATION]);
+
+/* UTC, as RFC 3339 has it: "2025-01-31T23:59:59Z". */
+char *text_time(int64_t time_ns, char buf[TEXT_TIME]);
+
+/* The length of the UTF-8 sequence at s (1 to 4), or 0 when there is no valid one. */
+size_t text_utf8(const char *s);
+bool text_is_utf8(const char *s);
+
+/*
+ * A name for a terminal: a backslash is doubled, newline and tab are \n and \t, other
+ * control characters and bytes that are not UTF-8 are \xHH.  Cut with "..." at size.
+ */
+char *text_quote(const char *name, char *buf, size_t size);
+
+/* The same without a limit, for JSON; the caller frees it.  NULL: no memory. */
+char *text_escape(const char *name);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * verify.h - compares two trees: names, kinds, metadata, links and content
+ *
+ * The engine of mirrorctl verify: no argv, no output.  Reads only; needs neither bitmaps nor a
+ * manifest.
+ */
+#ifndef TOOLS_VERIFY_H
+#define TOOLS_VERIFY_H
+
+#include "bitmapfile/error.h"
+
+#include <stdint.h>
+
+#define VERIFY_BLOCK 65536 /* the unit in which differing content is counted */
+
+struct verify_options {
+	/*
+	 * A difference: what is a stable word ("content", "mode", ...), text tells the details.
+	 * path belongs to the caller of the call-back.
+	 */
+	void (*differs)(void *arg, const char *path, const char *what, const char *text);
+	void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
+	void *arg;
+};
+
+struct verify_result {
+	uint64_t entries, images, differences;
+	uint64_t bytes_total, bytes_compared; /* compared: where either has data */
+	double seconds;
+};
+
+/* 0: it was compared; result->differences tells how that went.  -ECANCELED, or an errno. */
+int verify_run(const char *source, const char *dest, const struct verify_options *options,
+	       struct verify_result *ret, struct bmf_error *err);
+
+#endif
