@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lib.sh - what the shell tests share; sourced by bash scripts
+#
+#   . "$(dirname "$0")/../lib.sh"
+#
+# A test runs in a scratch directory of its own, $work, which is its working directory and
+# is removed at the end, with everything that was mounted or started through
+# the functions here.  tests/run sets the environment (MIRRORFS, MIRRORCTL, BUILD, TOP,
+# SEED, TMPDIR); without it the defaults below let a test run by itself.
+# Exit codes: 0 passed, 77 skipped, others failed.
+
+set -eEu -o pipefail
+
+: "${TOP:=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}"
+: "${BUILD:=$TOP/build}"
+: "${MIRRORFS:=$BUILD/mirrorfs}"
+: "${MIRRORCTL:=$BUILD/mirrorctl}"
+: "${CLIENTS:=$BUILD/tests/clients}"
+: "${SEED:=$RANDOM}"
+: "${TMPDIR:=/var/tmp}"
+test_name=$(basename "$0")
+
+work=$(mktemp -d "$TMPDIR/$test_name.XXXXXX")
+# Others must get in: some tests have a second user.
+chmod 755 "$work"
+cd "$work"
+
+# --- saying how it went
+
+fail() {
+	echo "FAIL: $test_name: $*" >&2
+	exit 1
+}
+
+skip() {
+	echo "SKIP: $test_name: $*" >&2
+	exit 77
+}
+
+# requires CMD...: skips the test unless all are installed
+requires() {
+	local command
+	for command in "$@"; do
+		command -v "$command" >/dev/null || skip "no $command"
+	done
+}
+
+requires_root() {
+	[ "$(id -u)" = 0 ] || skip "not root"
+}
+
+requires_fuse() {
+	requires fusermount3
+	[ -r /dev/fuse ] && [ -w /dev/fuse ] || skip "no /dev/fuse"
+	: >"$work/.xattr"
+	setfattr -n user.test -v x "$work/.xattr" 2>/dev/null || skip "no user xattrs in $TMPDIR"
+	rm "$work/.xattr"
+}
+
+# --- cleaning up
+
+cleanups=()
+
+# cleanup_fn COMMAND...: is run at the end, last registered first
+cleanup_fn() {
+	cleanups+=("$(printf '%q ' "$@")")
+}
+
+run_cleanups() {
+	local code=$? i
+	trap - EXIT ERR
+	set +e
+	cd /
+	for ((i = ${#cleanups[@]} - 1; i >= 0; i--)); do
+		eval "${cleanups[i]}"
+	done
+	rm -rf "$work"
+	if [ "$code" != 0 ] && [ "$code" != 77 ]; then
+		echo "$test_name: exit $code; run it alone with: SEED=$SEED TMPDIR=$TMPDIR BUILD=$BUILD $0" >&2
+	fi
+	exit "$code"
+}
+trap run_cleanups EXIT
+trap 'echo "FAIL: $test_name: line $LINENO: $BASH_COMMAND" >&2' ERR
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# stop_process PID: ends a process that this test started, and waits for it
+stop_process() {
+	kill "$1" 2>/dev/null && wait "$1" 2>/dev/null
+	return 0
+}
+
+# --- mounting
+
+declare -A daemon_of=()  # mount point -> process id
+declare -A log_of=()     # mount point -> file with what the daemon said
+
+is_mounted() {
+	local line mnt
+	mnt=$(printf '%s' "$1" | sed 's/ /\\040/g')
+	while read -r line; do
+		case $line in
+		*" $mnt "*" - fuse.mirrorfs "*) return 0 ;;
+		esac
+	done </proc/self/mountinfo
+	return 1
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds; fails when the time is over
+wait_for() {
+	local tries=$(($1 * 50))
+	shift
+	while ! "$@"; do
+		[ $((tries--)) -gt 0 ] || return 1
+		sleep 0.02
+	done
+}
+
+drop_mount() {
+	fusermount3 -u -z "$1" 2>/dev/null
+	stop_process "$2"
+	cat_complaints "$1"
+}
+
+# What sanitizers say, for the one who looks at a failed test.
+cat_complaints() {
+	grep -E -A30 'Sanitizer|runtime error' "${log_of[$1]}" >&2
+}
+
+mounted_or_dead() {
+	is_mounted "$1" || ! kill -0 "$2" 2>/dev/null
+}
+
+# mount_source SOURCE [MOUNTPOINT [OPTIONS]]: in the foreground mode, so that daemon_of and
+# log_of tell of it; MOUNTPOINT is SOURCE unless given.  Returns when mounted.
+mount_source() {
+	local source mnt options=${3:-} pid log
+	source=$(realpath "$1")
+	mnt=$(realpath "${2:-$1}")
+	log=$(mktemp "$work/log.XXXXXX")
+	"$MIRRORFS" -f "$source" "$mnt" ${options:+-o "$options"} 2>"$log" &
+	pid=$!
+	daemon_of[$mnt]=$pid
+	log_of[$mnt]=$log
+	cleanup_fn drop_mount "$mnt" "$pid"
+	wait_for 30 mounted_or_dead "$mnt" "$pid" || fail "mount $mnt: takes too long"
+	is_mounted "$mnt" || fail "mount $mnt: $(cat "$log")"
+}
+
+# unmount MOUNTPOINT: waits until the daemon has ended, which must be with 0
+unmount() {
+	local mnt code=0
+	mnt=$(realpath "$1")
+	wait_for 10 fusermount3 -u "$mnt" 2>/dev/null || fail "unmount $mnt: $(fusermount3 -u "$mnt" 2>&1)"
+	wait "${daemon_of[$mnt]}" || code=$?
+	[ "$code" = 0 ] || fail "daemon of $mnt: exit code $code: $(cat "${log_of[$mnt]}")"
+	if cat_complaints "$mnt"; then
+		fail "daemon of $mnt: complaints"
+	fi
+}
+
+# --- asserting
+
+# assert_eq GOT WANTED [WHAT]
+assert_eq() {
+	[ "$1" = "$2" ] || fail "${3:-values differ}: got '$1', wanted '$2'"
+}
+
+# assert_contains TEXT PART [WHAT]
+assert_contains() {
+	case $1 in
+	*"$2"*) ;;
+	*) fail "${3:-text}: '$2' is not in '$1'" ;;
+	esac
+}
+
+assert_same_file() {
+	cmp "$1" "$2" >&2 || fail "$1 and $2 differ"
+}
+
+# assert_fails COMMAND...: and keeps what it said on stderr in $stderr, its code in $code
+assert_fails() {
+	code=0
+	stderr=$("$@" 2>&1 >/dev/null) || code=$?
+	[ "$code" != 0 ] || fail "should have failed: $*"
+	[ "$code" -lt 126 ] || fail "exit code $code: $*: $stderr"
+}
+
+assert_one_line() {
+	[ -n "$1" ] && [ "$(printf '%s\n' "$1" | wc -l)" = 1 ] || fail "wanted one line, got: '$1'"
+}
+
+# client NAME ARGUMENT...: runs a program of tests/clients
+client() {
+	local name=$1
+	shift
+	"$CLIENTS/$name" "$@"
+}
+
+# random_file FILE NBYTES: the same bytes for the same SEED and name
+random_file() {
+	client fill "$1" "$2" "$((SEED + $(basename "$1" | cksum | cut -d ' ' -f 1)))"
+}
+
+# as_user COMMAND...: as one who is nobody; only root can
+as_user() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+}

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# a user without privileges mounts a directory of his own
+. "$(dirname "$0")/../lib.sh"
+requires_fuse
+requires_root
+requires setpriv
+as_user sh -c "[ -r '$MIRRORFS' ] && [ -x '$MIRRORFS' ]" || skip "others can't run $MIRRORFS"
+as_user test -w /dev/fuse || {
+	# fusermount3 opens it itself, being set-user-ID
+	[ -u "$(command -v fusermount3)" ] || skip "fusermount3 is not set-user-ID"
+}
+
+mkdir source mnt
+chown 65534:65534 source mnt
+user_mount() {
+	HOME=$work as_user "$MIRRORFS" "$@"
+}
+cleanup_fn fusermount3 -u -z -q "$work/mnt"
+
+user_mount "$work/source" "$work/mnt" || fail "can't mount as a user"
+as_user sh -c 'echo data >mnt/file && mkdir mnt/d && mv mnt/file mnt/d/ && chmod 640 mnt/d/file'
+assert_eq "$(stat -c %u:%a source/d/file)" 65534:640
+assert_eq "$(as_user cat mnt/d/file)" data
+assert_fails cat mnt/d/file # root is another user to FUSE
+as_user dd if=/dev/zero of=mnt/direct bs=4096 count=3 oflag=direct status=none
+assert_eq "$(stat -c %s source/direct)" 12288
+as_user "$CLIENTS/control" mnt info >info
+assert_contains "$(cat info)" "version 1"
+pid=$(sed 's/.*pid \([0-9]*\).*/\1/' info)
+as_user fusermount3 -u mnt
+wait_for 10 eval "! kill -0 $pid 2>/dev/null || grep -q ') Z' /proc/$pid/stat" || fail "daemon stays"
+
+# what he may not do
+mkdir foreign
+assert_fails user_mount "$work/source" "$work/foreign"
+assert_one_line "$stderr"
+assert_contains "$stderr" "$work/foreign"
+mkdir secret
+chmod 700 secret
+assert_fails user_mount "$work/secret" "$work/mnt"
+assert_contains "$stderr" "open source '$work/secret': Permission denied"
+assert_fails user_mount "$work/foreign" "$work/mnt"
+assert_one_line "$stderr"
+if ! grep -qs '^user_allow_other' /etc/fuse.conf; then
+	assert_fails user_mount "$work/source" "$work/mnt" -o allow_other
+	assert_one_line "$stderr"
+	assert_contains "$stderr" user_allow_other
+fi
+assert_fails env PATH=/nonexistent "$(command -v setpriv)" --reuid 65534 --regid 65534 --clear-groups \
+	"$MIRRORFS" "$work/nosource" "$work/mnt"
+# nothing of these failures is in the way
+user_mount "$work/source" "$work/mnt"
+as_user fusermount3 -u mnt

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# the end of a daemon: unmounted, by a signal, with files open, by kill -9
+. "$(dirname "$0")/../lib.sh"
+requires_fuse
+
+mkdir source mnt
+tail_pid=
+
+for signal in TERM INT HUP; do
+	mount_source source mnt
+	pid=${daemon_of[$work/mnt]}
+	echo "$signal" >mnt/file
+	exec 5<>mnt/file
+	echo more >&5
+	kill "-$signal" "$pid"
+	code=0
+	wait "$pid" || code=$?
+	assert_eq "$code" 0 "exit code after SIG$signal"
+	assert_fails sh -c 'echo again >&5'
+	exec 5>&- || true
+	is_mounted "$work/mnt" && fail "still mounted after SIG$signal"
+	assert_eq "$(cat source/file)" more "content after SIG$signal"
+done
+
+# While somebody waits for its answer.
+mount_source source mnt
+for i in 1 2 3 4; do
+	dd if=/dev/zero of="mnt/busy$i" bs=64K count=100000 status=none 2>/dev/null &
+	writers[i]=$!
+done
+sleep 0.3
+kill "${daemon_of[$work/mnt]}"
+wait "${daemon_of[$work/mnt]}" || fail "exit code while busy: $?"
+for i in 1 2 3 4; do
+	wait "${writers[i]}" && fail "a writer did not notice"
+done
+rm source/busy*
+
+# In the background: the command returns when the mount can be used, and the daemon
+# does not keep its terminal, nor its working directory.
+out=$("$MIRRORFS" "$work/source" "$work/mnt" 2>&1)
+cleanup_fn fusermount3 -u -z -q "$work/mnt"
+assert_eq "$out" "" "output"
+assert_eq "$(cat mnt/file)" more "content"
+pid=$(client control mnt info | sed 's/.*pid \([0-9]*\).*/\1/')
+assert_eq "$(readlink "/proc/$pid/cwd")" / "working directory"
+assert_eq "$(readlink "/proc/$pid/fd/2")" /dev/null "stderr"
+# Again at once after the unmount, whether the old one has saved all or not.
+for i in 1 2 3; do
+	echo "$i" >mnt/file
+	fusermount3 -u mnt
+	"$MIRRORFS" "$work/source" "$work/mnt" || fail "mount again right after unmount"
+	assert_eq "$(cat mnt/file)" "$i"
+done
+fusermount3 -u mnt
+
+# Killed: a dead mount stays behind, the source is well, and a new mount says what to do.
+for mnt in mnt source; do
+	mount_source source "$mnt"
+	echo before >"$mnt/file"
+	kill -9 "${daemon_of[$work/$mnt]}"
+	wait "${daemon_of[$work/$mnt]}" 2>/dev/null || true
+	assert_fails "$MIRRORFS" "$work/source" "$work/$mnt"
+	assert_one_line "$stderr"
+	assert_contains "$stderr" "dead mount"
+	assert_contains "$stderr" "fusermount3 -u '$work/$mnt'"
+	fusermount3 -u "$mnt"
+	mount_source source "$mnt"
+	assert_eq "$(cat "$mnt/file")" before
+	unmount "$mnt"
+done

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# the forms of fstab: mount -t fuse.mirrorfs, and mirrorfs#
+. "$(dirname "$0")/../lib.sh"
+requires_fuse
+requires_root
+requires mount.fuse3
+
+# mount.fuse3 looks for mirrorfs in PATH; it must be this one.
+mkdir bin source mnt "with space" "with,comma"
+ln -s "$MIRRORFS" bin/mirrorfs
+PATH=$work/bin:$PATH
+
+unmount_any() {
+	local pid
+	pid=$(client control "$1" info | sed 's/.*pid \([0-9]*\).*/\1/')
+	umount "$1"
+	wait_for 10 eval "! kill -0 $pid 2>/dev/null || grep -q ') Z' /proc/$pid/stat" ||
+		fail "daemon of $1 stays"
+}
+
+cleanup_fn umount -q -l "$work/mnt"
+options=rw,defaults,noauto,nofail,_netdev,user,noatime,nosuid,nodev,noexec,x-systemd.automount,save_interval=2
+mount -t fuse.mirrorfs "$work/source" "$work/mnt" -o "$options"
+is_mounted "$work/mnt" || fail "not mounted"
+line=$(grep " $work/mnt " /proc/self/mountinfo)
+for option in noexec nosuid nodev noatime; do
+	assert_contains "$line" "$option"
+done
+assert_contains "$line" "fuse.mirrorfs $work/source"
+touch mnt/f
+unmount_any mnt
+
+mount -t fuse "mirrorfs#$work/source" "$work/mnt" -o relatime,users,dev,suid,exec,auto,block_size=128K
+is_mounted "$work/mnt" || fail "not mounted by mirrorfs#"
+assert_contains "$(client control mnt info)" "block_shift 17"
+unmount_any mnt
+
+mount -t fuse.mirrorfs "$work/with space" "$work/with space"
+cleanup_fn umount -q -l "$work/with space"
+touch "with space/f"
+unmount_any "with space"
+mount -t fuse.mirrorfs "$work/with,comma" "$work/with,comma"
+cleanup_fn umount -q -l "$work/with,comma"
+assert_contains "$(cat /proc/self/mountinfo)" "fuse.mirrorfs $work/with,comma"
+unmount_any "with,comma"
+
+mount -t fuse.mirrorfs "$work/source" "$work/mnt" -o ro
+assert_fails touch mnt/f
+assert_contains "$stderr" "Read-only"
+unmount_any mnt
+assert_fails mount -t fuse.mirrorfs "$work/source" "$work/mnt" -o nonsense
+assert_contains "$stderr" nonsense

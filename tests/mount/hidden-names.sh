@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# the state directory and the ids of images do not exist for those who use the mount
+. "$(dirname "$0")/../lib.sh"
+requires_fuse
+requires setfattr getfattr
+
+mkdir source mnt
+mount_source source mnt
+echo data >mnt/image
+mkdir mnt/d
+client control mnt commit >out
+id=$(getfattr --only-values -n user.mirrorfs.id source/image) || fail "commit gave no id"
+
+assert_eq "$(ls -A mnt | tr '\n' ' ')" "d image " "listing"
+assert_fails ls mnt/.mirrorfs
+assert_contains "$stderr" "No such file"
+assert_fails cat mnt/.mirrorfs/state
+assert_fails mkdir mnt/.mirrorfs
+assert_fails touch mnt/.mirrorfs
+assert_fails mknod mnt/.mirrorfs p
+assert_fails ln -s x mnt/.mirrorfs
+assert_fails ln mnt/image mnt/.mirrorfs
+assert_fails mv -T mnt/image mnt/.mirrorfs
+assert_fails mv -T mnt/d mnt/.mirrorfs
+assert_fails mv mnt/.mirrorfs mnt/x
+assert_fails rmdir mnt/.mirrorfs
+assert_fails rm -rf mnt/.mirrorfs/bitmaps/.. mnt/.mirrorfs/
+assert_fails rm mnt/.mirrorfs
+[ -f source/.mirrorfs/state ] && [ -d source/.mirrorfs/bitmaps ] || fail "the state directory suffered"
+# below the top the name is one like others
+mkdir mnt/d/.mirrorfs
+touch mnt/d/.mirrorfs/f
+rm -r mnt/d/.mirrorfs
+
+assert_fails getfattr -n user.mirrorfs.id mnt/image
+assert_contains "$stderr" "No such attribute"
+assert_eq "$(getfattr -d -m - mnt/image)" "" "list with nothing else in it"
+setfattr -n user.mine -v 1 mnt/image
+assert_eq "$(getfattr -d -m - mnt/image | grep -c =)" 1 "list"
+assert_fails setfattr -n user.mirrorfs.id -v x mnt/image
+assert_contains "$stderr" "not permitted"
+assert_fails setfattr -n user.mirrorfs.other -v x mnt/d
+assert_fails setfattr -x user.mirrorfs.id mnt/image
+assert_eq "$(getfattr --only-values -n user.mirrorfs.id source/image)" "$id" "id"
+
+# a copy through the mount is another image
+cp -a mnt/image mnt/copy
+assert_fails getfattr -n user.mirrorfs.id source/copy
+mv mnt/image mnt/d/moved
+assert_eq "$(getfattr --only-values -n user.mirrorfs.id source/d/moved)" "$id" "id after rename"
+unmount mnt
