@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# mirrorfs: build, test, install.  `make help` lists the targets.
+#
+# One Makefile, not recursive.  All that is made goes under $(BUILD), so that builds
+# with other compilers or flags live side by side in one tree:
+#
+#	make CC=clang BUILD=/tmp/clang check-unit
+#
+# Useful on the command line: BUILD, CC, CFLAGS, WERROR=-Werror, DEBUG=1 (invariants
+# are checked at run time), SANITIZE=address,undefined, V=1 (show the commands),
+# TESTS="tests/mount/x.sh" (only these), and prefix and DESTDIR for install.
+
+BUILD ?= build
+BOOTSTRAP ?= ./bootstrap
+V ?= 0
+Q = $(if $(filter 1,$(V)),,@)
+# the names of make's own targets are short enough to be said: "  CC  fs/main.c"
+say = $(if $(filter 1,$(V)),,@printf '  %-4s %s\n' $(1) '$(2)';)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+# `make clean` removes $(BUILD), so it must not hold the sources.
+ifneq ($(filter $(patsubst %//,%/,$(abspath $(BUILD))/)%,$(CURDIR)/),)
+$(error BUILD=$(BUILD): the source tree is in there; choose a directory of its own)
+endif
+
+# --- configuration
+
+# These run without config.mk; check and demo first install what configure needs.
+no_config = help bootstrap configure check demo clean distclean format
+ifneq ($(filter-out $(no_config),$(or $(MAKECMDGOALS),all)),)
+include config.mk
+endif
+
+configure: configure.ac
+	@command -v autoconf >/dev/null || { \
+		echo "autoconf is missing: ./bootstrap --build installs what is needed" >&2; exit 1; }
+	$(call say,GEN,$@)autoheader && autoconf && touch $@
+
+# --no-create: config.mk and config.h are left to the next rule
+config.status: configure
+	@if test -x $@; then ./$@ --recheck; else ./configure --no-create; fi
+
+# config.h keeps its time if it did not change; config.mk is always written, and stands
+# for both.
+config.mk: config.mk.in config.status
+	@./config.status
+	@touch $@
+
+# only after somebody removed it
+config.h: | config.mk
+	@./config.status $@
+
+# --- flags
+
+warnings = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wformat=2 -Wvla -Wundef
+
+all_cppflags = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMIRRORFS_DEBUG=$(DEBUG) -I. $(CPPFLAGS)
+all_cflags = -std=gnu11 -pthread -fPIE -fstack-protector-strong $(warnings) $(WERROR) $(CFLAGS)
+all_ldflags = -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
+
+ifneq ($(SANITIZE),)
+sanitizer = -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g
+all_cflags += $(sanitizer)
+all_ldflags += $(sanitizer)
+else ifneq ($(filter -O1 -O2 -O3 -Os -Og -O,$(lastword $(filter -O%,$(CFLAGS)))),)
+# without optimisation glibc only warns that this does nothing
+all_cppflags += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+
+# Headers of libraries are not ours to warn about.
+system_headers = $(patsubst -I%,-isystem%,$(1))
+core_cflags := $(call system_headers,$(XXHASH_CFLAGS) $(ZSTD_CFLAGS))
+fs_cflags := $(call system_headers,$(FUSE_CFLAGS))
+tools_cflags := $(call system_headers,$(JANSSON_CFLAGS) $(ATTR_CFLAGS))
+test_cflags := $(fs_cflags) $(tools_cflags) $(call system_headers,$(CHECK_CFLAGS))
+
+core_libs = $(XXHASH_LIBS) $(ZSTD_LIBS) $(LIBS)
+fs_libs = $(FUSE_LIBS) $(core_libs)
+tools_libs = $(JANSSON_LIBS) $(ATTR_LIBS) $(core_libs)
+test_libs = $(CHECK_LIBS) $(FUSE_LIBS) $(tools_libs)
+
+# --- sources
+
+core_src := $(wildcard bitmapfile/*.c)
+fs_src := $(wildcard fs/*.c)
+tools_src := $(wildcard tools/*.c)
+unit_src := $(wildcard tests/unit/test_*.c)
+helper_src := $(filter-out $(unit_src),$(wildcard tests/unit/*.c))
+client_src := $(wildcard tests/clients/*.c)
+c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
+headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
+scripts := bootstrap .ci/run tests/run $(wildcard tests/*.sh tests/*/*.sh)
+pages := $(wildcard man/*.5 man/*.8)
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+programs := $(BUILD)/mirrorfs $(BUILD)/mirrorctl
+unit_programs := $(unit_src:%.c=$(BUILD)/%)
+client_programs := $(client_src:%.c=$(BUILD)/%)
+
+# --- build
+
+.PHONY: all
+all: $(programs) ## build mirrorfs and mirrorctl (the default)
+
+$(BUILD)/mirrorfs: $(call objects,$(fs_src)) $(BUILD)/libbitmapfile.a
+	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(fs_libs)
+
+$(BUILD)/mirrorctl: $(call objects,$(tools_src)) $(BUILD)/libbitmapfile.a
+	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(tools_libs)
+
+# libfs.a and libtools.a are for unit tests, which take from them what they use.
+$(BUILD)/libbitmapfile.a: $(call objects,$(core_src))
+$(BUILD)/libfs.a: $(call objects,$(filter-out fs/main.c,$(fs_src)))
+$(BUILD)/libtools.a: $(call objects,$(filter-out tools/mirrorctl.c,$(tools_src)))
+$(BUILD)/libhelpers.a: $(call objects,$(helper_src))
+libraries := $(addprefix $(BUILD)/,libhelpers.a libtools.a libfs.a libbitmapfile.a)
+
+# removed first, because ar never takes out the object of a source that is gone
+$(libraries):
+	$(call say,AR,$@)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
+
+# Only fs/ is given the way to FUSE's headers: bitmapfile/ is to do without.
+$(BUILD)/fs/%.o: part_cflags = $(fs_cflags)
+$(BUILD)/tools/%.o: part_cflags = $(tools_cflags)
+$(BUILD)/tests/%.o: part_cflags = $(test_cflags)
+
+compile = $(CC) $(all_cppflags) $(core_cflags) $(part_cflags) $(all_cflags)
+
+# Makefile and config.mk hold the flags.
+$(BUILD)/%.o: %.c Makefile config.mk | config.h
+	$(call say,CC,$<)mkdir -p $(@D) && $(compile) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call objects,$(c_src)))
+
+# --- tests
+
+.PHONY: tests unit-tests
+tests: unit-tests $(client_programs) ## build the test programs
+
+ifeq ($(HAVE_CHECK),no)
+unit-tests:
+	@echo "unit tests need the library check, which configure did not find:" >&2
+	@echo "./bootstrap installs it; then ./configure again" >&2
+	@exit 1
+else
+unit-tests: $(unit_programs)
+endif
+
+$(unit_programs): %: %.o $(libraries)
+	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(test_libs)
+
+$(client_programs): %: %.o $(BUILD)/libbitmapfile.a
+	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(core_libs)
+
+# Everything that runs tests comes down to this, with TESTS and perhaps another BUILD.
+.PHONY: run-tests
+run-tests: unit-tests $(if $(filter-out unit,$(TESTS) $(if $(TESTS),,all)),all tests)
+	@BUILD='$(abspath $(BUILD))' SANITIZE='$(SANITIZE)' tests/run $(TESTS)
+
+# config.status is kept by configure, which runs only now, when its tools are there.
+.PHONY: check demo run-demo
+check: bootstrap ## install what is missing, build, run all tests
+	@$(MAKE) --no-print-directory run-tests
+
+demo: bootstrap ## install what is missing, build, show what mirrorfs does
+	@$(MAKE) --no-print-directory run-demo
+
+run-demo: all
+	@BUILD='$(abspath $(BUILD))' TOP='$(CURDIR)' MIRRORFS='$(abspath $(BUILD)/mirrorfs)' \
+		MIRRORCTL='$(abspath $(BUILD)/mirrorctl)' tests/demo.sh
+
+.PHONY: bootstrap
+bootstrap: ## install the packages that are missing (asks sudo, if need be)
+	@$(BOOTSTRAP)
+
+.PHONY: check-unit check-mount check-asan check-tsan coverage
+check-unit: ## run the unit tests
+	@$(MAKE) --no-print-directory run-tests TESTS='$(or $(TESTS),unit)'
+
+check-mount: ## run the tests of a mounted filesystem
+	@$(MAKE) --no-print-directory run-tests TESTS='$(or $(TESTS),mount)'
+
+# No -Werror below: under sanitizers gcc warns of what is not there.
+check-asan: ## unit, mount, cli and oracle tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory run-tests BUILD='$(BUILD)/asan' WERROR= DEBUG=1 \
+		SANITIZE=address,undefined TESTS='$(or $(TESTS),unit mount cli oracle)'
+
+# Some kernels spread mappings wider than ThreadSanitizer can stand; hence setarch.
+check-tsan: ## unit tests under ThreadSanitizer
+	@$$(setarch -R true 2>/dev/null && echo setarch -R) \
+	$(MAKE) --no-print-directory run-tests BUILD='$(BUILD)/tsan' WERROR= DEBUG=1 \
+		SANITIZE=thread TESTS='$(or $(TESTS),unit)'
+
+cov = $(BUILD)/coverage
+coverage: ## run all tests and say which lines they reach
+	@if test -d $(cov); then find $(cov) -name '*.gcda' -delete; fi
+	@$(MAKE) --no-print-directory run-tests BUILD='$(cov)' WERROR= \
+		CFLAGS='-O0 -g --coverage -fprofile-update=atomic'
+	@lcov --quiet --capture --directory $(cov) --base-directory . --no-external \
+		--output-file $(cov)/all.info
+	@lcov --quiet --remove $(cov)/all.info '*/tests/*' --output-file $(cov)/mirrorfs.info
+	@genhtml --quiet --output-directory $(cov)/html $(cov)/mirrorfs.info
+	@lcov --list $(cov)/mirrorfs.info
+	@echo "see $(cov)/html/index.html"
+
+# --- lint
+
+.PHONY: lint lint-c lint-scripts lint-pages lint-rules
+lint: lint-c lint-scripts lint-pages lint-rules ## look for faults without running anything
+
+# What clang-tidy writes to stderr is how many warnings of system headers it left out;
+# it is shown only together with a failure.
+tidy = clang-tidy --quiet "$$0" -- $(all_cppflags) $(core_cflags) $(test_cflags) -std=gnu11
+lint-c: config.h
+	@printf '%s\n' $(c_src) | xargs -P "$$(nproc)" -n 1 sh -c \
+		'out=$$($(tidy) 2>&1) || { printf "%s\n" "$$out"; exit 1; }'
+
+# Not asked: sourced files that only a variable names, code that only a trap reaches,
+# whether in "a && b || c" c is meant for both, and reading what the pipe's end writes.
+lint-scripts:
+	@shellcheck -x -e SC1090,SC1091,SC2015,SC2094,SC2317 $(scripts)
+
+lint-pages:
+	@$(if $(pages),mandoc -T lint -W warning $(pages))
+
+# What the layers must not know of each other, as HACKING.md has it.
+in_core = include.*(<fuse|"fs/|"tools/|getopt\.h|syslog\.h)|\<(f?printf|perror|fopen) ?\(
+in_fs = include.*"tools/
+in_tools = include.*"fs/([^c]|c[^o]|co[^n]|con[^t])
+ifdefs = \# *(ifn?def|(el)?if.*defined).*(HAVE_|MIRRORFS_DEBUG)
+
+# deny(WHAT, WHY, FILES): no line of FILES matches WHAT
+deny = @! grep -nE -e '$(1)' /dev/null $(3) || { echo '^ lint: $(strip $(2))' >&2; exit 1; }
+lint-rules:
+	@for file in $(c_src) $(headers) $(scripts) $(pages) Makefile configure.ac config.mk.in \
+		.gitignore .editorconfig .clang-format .clang-tidy; do \
+		head -n 3 $$file | grep -q SPDX-License-Identifier: || { \
+		echo "lint: $$file: no SPDX line at its top" >&2; exit 1; }; done
+	$(call deny,$(in_core), bitmapfile/ does without FUSE and getopt and stdio and logging, \
+		$(core_src) $(filter bitmapfile/%,$(headers)))
+	$(call deny,$(in_fs), fs/ includes nothing of tools/, $(wildcard fs/*.[ch]))
+	$(call deny,$(in_tools), tools/ includes nothing of fs/ but control.h, $(wildcard tools/*.[ch]))
+	$(call deny,$(ifdefs), HAVE_ macros and MIRRORFS_DEBUG are always defined: use #if, \
+		$(c_src) $(headers))
+
+.PHONY: format
+format: ## lay out the C sources as .clang-format says
+	clang-format -i $(c_src) $(headers)
+
+# --- install
+
+INSTALL ?= install
+dest_bin = $(DESTDIR)$(bindir)
+dest_man = $(DESTDIR)$(mandir)
+
+.PHONY: install uninstall
+install: all ## install programs and man pages (prefix, DESTDIR)
+	$(INSTALL) -d '$(dest_bin)' '$(dest_man)/man5' '$(dest_man)/man8'
+	$(INSTALL) -m 755 $(programs) '$(dest_bin)'
+	for page in $(pages); do \
+		$(INSTALL) -m 644 $$page '$(dest_man)/man'$${page##*.} || exit; done
+
+uninstall: ## remove what install installed
+	for program in $(notdir $(programs)); do rm -f '$(dest_bin)'/$$program || exit; done
+	for page in $(notdir $(pages)); do \
+		rm -f '$(dest_man)/man'$${page##*.}/$$page || exit; done
+
+# --- clean
+
+.PHONY: clean distclean
+clean: ## remove what was built
+	rm -rf '$(BUILD)'
+
+distclean: clean ## remove what configure made, too
+	rm -rf configure 'configure~' config.h config.h.in 'config.h.in~' config.mk config.status \
+		config.log autom4te.cache
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
