@@ -14,8 +14,7 @@
 BUILD ?= build
 BOOTSTRAP ?= ./bootstrap
 V ?= 0
-Q = $(if $(filter 1,$(V)),,@)
-# the names of make's own targets are short enough to be said: "  CC  fs/main.c"
+# what is done, in short instead of the whole command: "  CC  fs/main.c"
 say = $(if $(filter 1,$(V)),,@printf '  %-4s %s\n' $(1) '$(2)';)
 
 .DEFAULT_GOAL := all
@@ -91,7 +90,7 @@ core_src := $(wildcard bitmapfile/*.c)
 fs_src := $(wildcard fs/*.c)
 tools_src := $(wildcard tools/*.c)
 unit_src := $(wildcard tests/unit/test_*.c)
-helper_src := $(filter-out $(unit_src),$(wildcard tests/unit/*.c))
+helper_src := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 client_src := $(wildcard tests/clients/*.c)
 c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
@@ -140,16 +139,23 @@ $(BUILD)/%.o: %.c Makefile config.mk | config.h
 
 # --- tests
 
+# TESTS may ask for less than everything: then only that is built.
+ifneq ($(filter-out unit tests/unit/%,$(or $(TESTS),all)),)
+wanted_programs = all tests
+endif
+wanted_units = $(if $(filter-out tests/unit/%,$(or $(TESTS),all)),$(unit_programs), \
+	$(patsubst %,$(BUILD)/%,$(TESTS:.c=)))
+
 .PHONY: tests unit-tests
 tests: unit-tests $(client_programs) ## build the test programs
 
 ifeq ($(HAVE_CHECK),no)
 unit-tests:
 	@echo "unit tests need the library check, which configure did not find:" >&2
-	@echo "./bootstrap installs it; then ./configure again" >&2
+	@echo "'make check' installs it, or ./bootstrap, after which ./configure is due again" >&2
 	@exit 1
 else
-unit-tests: $(unit_programs)
+unit-tests: $(wanted_units)
 endif
 
 $(unit_programs): %: %.o $(libraries)
@@ -160,12 +166,14 @@ $(client_programs): %: %.o $(BUILD)/libbitmapfile.a
 
 # Everything that runs tests comes down to this, with TESTS and perhaps another BUILD.
 .PHONY: run-tests
-run-tests: unit-tests $(if $(filter-out unit,$(TESTS) $(if $(TESTS),,all)),all tests)
+run-tests: unit-tests $(wanted_programs)
 	@BUILD='$(abspath $(BUILD))' SANITIZE='$(SANITIZE)' tests/run $(TESTS)
 
-# config.status is kept by configure, which runs only now, when its tools are there.
+# A second make, which configures only now, when all that it looks for is installed.
+# A configuration from before the library check was installed is looked at again.
 .PHONY: check demo run-demo
 check: bootstrap ## install what is missing, build, run all tests
+	@if grep -qs '^HAVE_CHECK = no' config.mk; then touch configure; fi
 	@$(MAKE) --no-print-directory run-tests
 
 demo: bootstrap ## install what is missing, build, show what mirrorfs does
@@ -187,8 +195,12 @@ check-mount: ## run the tests of a mounted filesystem
 	@$(MAKE) --no-print-directory run-tests TESTS='$(or $(TESTS),mount)'
 
 # No -Werror below: under sanitizers gcc warns of what is not there.
+# clang, because gcc's UBSan writes to stderr whatever log_path says, and the stderr of
+# a daemon goes nowhere.  (gcc 12 also misplaces what is aligned to 64 bytes, like the
+# gate, when it looks for uses of the stack after return.)
+ASAN_CC ?= clang
 check-asan: ## unit, mount, cli and oracle tests under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory run-tests BUILD='$(BUILD)/asan' WERROR= DEBUG=1 \
+	@$(MAKE) --no-print-directory run-tests BUILD='$(BUILD)/asan' CC='$(ASAN_CC)' WERROR= DEBUG=1 \
 		SANITIZE=address,undefined TESTS='$(or $(TESTS),unit mount cli oracle)'
 
 # Some kernels spread mappings wider than ThreadSanitizer can stand; hence setarch.
@@ -224,7 +236,7 @@ lint-c: config.h
 # Not asked: sourced files that only a variable names, code that only a trap reaches,
 # whether in "a && b || c" c is meant for both, and reading what the pipe's end writes.
 lint-scripts:
-	@shellcheck -x -e SC1090,SC1091,SC2015,SC2094,SC2317 $(scripts)
+	@shellcheck -x -P SCRIPTDIR -e SC1090,SC1091,SC2015,SC2094,SC2317 $(scripts)
 
 lint-pages:
 	@$(if $(pages),mandoc -T lint -W warning $(pages))

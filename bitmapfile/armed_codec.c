@@ -44,8 +44,7 @@ void bmf_armed_sector_encode(const struct bmf_bits *armed, bool in_use, uint64_t
 		words[0] = 1;
 	end = sector_regions(index, &begin);
 	for (; bmf_bits_next(armed, begin, end, &first, &n); begin = first + n) {
-		uint64_t position =
-			bmf_armed_position(first) - index * BMF_ARMED_SECTOR_BITS;
+		uint64_t position = bmf_armed_position(first) - index * BMF_ARMED_SECTOR_BITS;
 
 		for (uint64_t i = position; i < position + n; i++)
 			words[i / 64] |= UINT64_C(1) << (i % 64);

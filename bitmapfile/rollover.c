@@ -6,7 +6,8 @@
  *   R2  the state with the new checkpoint becomes durable: the atomic point
  *   R3  the sidecars of the images that changed before R1 are saved
  *   R4  images without a history get an id and a sidecar that begins at R1
- *   R5  sidecars whose image is gone are removed
+ *   R5  sidecars whose image is gone are removed, unless a name was moved during R4:
+ *       then an image may have passed the walk by
  *   R6  the replica arrives: its cursor moves, the state becomes durable
  *
  * What a crash leaves:
@@ -37,6 +38,16 @@ void bmf_source_advance(struct bmf_source *s)
 	/* before the generation moves: see R4 at the top */
 	atomic_store(&s->committing, true);
 	atomic_fetch_add(&s->generation, 1);
+}
+
+void bmf_source_move_begin(struct bmf_source *s)
+{
+	atomic_fetch_add(&s->moves_begun, 1);
+}
+
+void bmf_source_move_end(struct bmf_source *s)
+{
+	atomic_fetch_add(&s->moves_ended, 1);
 }
 
 static int64_t now_ns(void)
@@ -269,6 +280,7 @@ static int remove_if_unseen(const struct bmf_uuid *image, void *arg)
 static int adopt_all(struct bmf_source *s, struct bmf_commit *commit, struct bmf_error *err)
 {
 	struct adoption a = { .source = s, .commit = commit };
+	uint64_t moves = atomic_load(&s->moves_ended);
 	int r;
 
 	r = bmf_source_state(s, &a.state);
@@ -276,7 +288,8 @@ static int adopt_all(struct bmf_source *s, struct bmf_commit *commit, struct bmf
 		r = bmf_walk(s->store->source_fd, visit_image, &a, err);
 	if (r == 0)
 		r = bmf_store_sync_names(s->store);
-	if (r == 0 && note_tracked(&a) == 0) {
+	/* those that ended before it, and no others, have begun after it */
+	if (r == 0 && note_tracked(&a) == 0 && atomic_load(&s->moves_begun) == moves) {
 		if (a.nseen > 0)
 			qsort(a.seen, a.nseen, sizeof(*a.seen), compare_uuids);
 		/* what can't be removed now will be another time */

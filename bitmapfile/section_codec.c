@@ -94,9 +94,9 @@ int bmf_payload_unpack(const void *stored, uint64_t stored_nbytes, uint64_t raw_
 {
 	switch (encoding) {
 	case BMF_ENCODING_RAW:
-		return stored_nbytes == raw_nbytes ?
-			       bmf_bits_decode(stored, (size_t)stored_nbytes, ret) :
-			       -EBADMSG;
+		return stored_nbytes == raw_nbytes
+			       ? bmf_bits_decode(stored, (size_t)stored_nbytes, ret)
+			       : -EBADMSG;
 	case BMF_ENCODING_ZSTD:
 		return unpack_zstd(stored, (size_t)stored_nbytes, raw_nbytes, ret);
 	default:

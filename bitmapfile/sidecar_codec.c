@@ -200,7 +200,8 @@ static int read_envelope(struct decoder *d)
 	version = le32_get(d->header.version);
 	if (version > BMF_SIDECAR_VERSION)
 		return bmf_error_set(d->err, -EPROTONOSUPPORT,
-				     "read '%s': version %" PRIu32 " of its format is newer than this "
+				     "read '%s': version %" PRIu32
+				     " of its format is newer than this "
 				     "program, which knows %d; use a newer mirrorfs",
 				     d->name, version, BMF_SIDECAR_VERSION);
 	if (version != BMF_SIDECAR_VERSION)
@@ -208,7 +209,8 @@ static int read_envelope(struct decoder *d)
 	unknown = le32_get(d->header.incompat) & ~BMF_SIDECAR_INCOMPAT_KNOWN;
 	if (unknown)
 		return bmf_error_set(d->err, -EPROTONOSUPPORT,
-				     "read '%s': it uses features (0x%" PRIx32 ") that this program "
+				     "read '%s': it uses features (0x%" PRIx32
+				     ") that this program "
 				     "does not know; use a newer mirrorfs",
 				     d->name, unknown);
 	d->strict = !(le32_get(d->header.compat) & ~BMF_SIDECAR_COMPAT_KNOWN);
@@ -313,7 +315,8 @@ static int read_section(const struct decoder *d, const struct bmf_disk_section *
 
 static int read_sections(const struct decoder *d, struct bmf_sidecar *sidecar)
 {
-	uint64_t table = le64_get(d->header.table_offset), nsections = le32_get(d->header.nsections);
+	uint64_t table = le64_get(d->header.table_offset),
+		 nsections = le32_get(d->header.nsections);
 	uint64_t offset = table + nsections * sizeof(struct bmf_disk_section);
 
 	for (uint64_t i = 0; i < nsections; i++) {
@@ -344,7 +347,8 @@ static int read_all(struct decoder *d, struct bmf_sidecar *sidecar)
 
 	read_header(d, sidecar);
 	/* shifts are used below, so the two bounds can't wait for the whole's validity */
-	if (sidecar->block_shift < BMF_BLOCK_SHIFT_MIN || sidecar->block_shift > BMF_BLOCK_SHIFT_MAX ||
+	if (sidecar->block_shift < BMF_BLOCK_SHIFT_MIN ||
+	    sidecar->block_shift > BMF_BLOCK_SHIFT_MAX ||
 	    sidecar->region_shift > BMF_REGION_SHIFT_MAX)
 		return damaged(d, "its block or region size is out of range");
 	r = read_sections(d, sidecar);

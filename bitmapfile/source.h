@@ -100,6 +100,13 @@ int bmf_source_flush(struct bmf_source *source);
 int bmf_source_arrived(struct bmf_source *source, const struct bmf_uuid *replica,
 		       const struct bmf_checkpoint *checkpoint, const char *label);
 
+/*
+ * Around each rename and link, of files and directories: what moves while a commit looks
+ * at the tree may not be found there, and still isn't gone.  Calls pair up.
+ */
+void bmf_source_move_begin(struct bmf_source *source);
+void bmf_source_move_end(struct bmf_source *source);
+
 /* Forgets a replica: -ENOENT if it wasn't known. */
 int bmf_source_forget(struct bmf_source *source, const struct bmf_uuid *replica);
 

@@ -104,7 +104,8 @@ static bool checkpoints_are_valid(const struct bmf_state *state)
 	for (size_t i = 0; i < state->ncheckpoints; i++) {
 		const struct bmf_checkpoint *c = &state->checkpoints[i];
 
-		if (c->number <= last || c->number > state->generation || bmf_uuid_is_none(&c->uuid))
+		if (c->number <= last || c->number > state->generation ||
+		    bmf_uuid_is_none(&c->uuid))
 			return false;
 		last = c->number;
 	}
@@ -143,8 +144,8 @@ int bmf_state_add_checkpoint(struct bmf_state *state, const struct bmf_uuid *uui
 		return -EINVAL;
 	if (state->generation >= UINT64_MAX - 1)
 		return -EOVERFLOW;
-	checkpoints = reallocarray(state->checkpoints, state->ncheckpoints + 1,
-				   sizeof(*checkpoints));
+	checkpoints =
+		reallocarray(state->checkpoints, state->ncheckpoints + 1, sizeof(*checkpoints));
 	if (!checkpoints)
 		return -ENOMEM;
 	state->checkpoints = checkpoints;
@@ -209,8 +210,7 @@ int bmf_state_cursor_get_or_add(struct bmf_state *state, const struct bmf_uuid *
 		free(label);
 		return -ENOMEM;
 	}
-	memmove(&cursors[place + 1], &cursors[place],
-		(state->ncursors - place) * sizeof(*cursors));
+	memmove(&cursors[place + 1], &cursors[place], (state->ncursors - place) * sizeof(*cursors));
 	cursors[place] = (struct bmf_cursor){ .replica = *replica, .label = label };
 	state->cursors = cursors;
 	state->ncursors++;

@@ -152,8 +152,9 @@ int bmf_state_decode_named(const void *buf, size_t nbytes, const char *name, str
 	if (result < 0) {
 		bmf_state_free(state);
 		return bmf_error_set(err, result, "read '%s': %s", name,
-				     result == -ENOMEM ? "no memory" :
-							 "damaged (its fields contradict each other)");
+				     result == -ENOMEM
+					     ? "no memory"
+					     : "damaged (its fields contradict each other)");
 	}
 	*ret = state;
 	return 0;

@@ -83,8 +83,8 @@ int bmf_store_open(const struct bmf_io *io, int source_fd, unsigned int flags, c
 	if (r == 0 && (flags & BMF_STORE_LOCK))
 		r = bmf_store_lock(store, holder, err);
 	if (r == 0) {
-		store->bitmaps_fd = open_dir(io, store->dir_fd, BMF_BITMAPS_NAME, BITMAPS_PATH,
-					     flags, err);
+		store->bitmaps_fd =
+			open_dir(io, store->dir_fd, BMF_BITMAPS_NAME, BITMAPS_PATH, flags, err);
 		if (store->bitmaps_fd < 0)
 			r = store->bitmaps_fd;
 	}
@@ -123,7 +123,8 @@ static int open_document(const struct bmf_io *io, int dirfd, const char *name, c
 	/* O_NONBLOCK: a FIFO must not make us wait for a writer */
 	fd = io->openat(io, dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd == -ELOOP || fd == -ENXIO)
-		return bmf_error_set(err, -EBADMSG, "read '%s': damaged (not a regular file)", path);
+		return bmf_error_set(err, -EBADMSG, "read '%s': damaged (not a regular file)",
+				     path);
 	if (fd < 0)
 		return bmf_error_set(err, fd, "read '%s': %s", path, strerror(-fd));
 	r = io->fstat(io, fd, &st);

@@ -22,10 +22,11 @@ static int open_lock(struct bmf_store *store, struct bmf_error *err)
 	struct stat st;
 	int fd, r;
 
-	fd = io->openat(io, store->dir_fd, BMF_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
-			0600);
+	fd = io->openat(io, store->dir_fd, BMF_LOCK_NAME,
+			O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd == -EISDIR || fd == -ELOOP || fd == -ENXIO)
-		return bmf_error_set(err, fd, "open '%s': not a regular file; remove it", LOCK_PATH);
+		return bmf_error_set(err, fd, "open '%s': not a regular file; remove it",
+				     LOCK_PATH);
 	if (fd < 0)
 		return bmf_error_set(err, fd, "open '%s': %s", LOCK_PATH, strerror(-fd));
 	r = io->fstat(io, fd, &st);

@@ -84,6 +84,9 @@ struct bmf_source {
 	/* The one that the state on disk has: at most `generation`. */
 	_Atomic uint64_t durable_generation;
 
+	/* Moves of names; between two equal readings of both, nothing moved. */
+	_Atomic uint64_t moves_begun, moves_ended;
+
 	pthread_mutex_t rollover_lock;
 	_Atomic bool committing; /* trackers that are untracked must stay in the table */
 

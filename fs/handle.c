@@ -34,6 +34,34 @@ static void handle_free(struct mfs_handle *handle)
 	free(handle);
 }
 
+/* Its node no longer counts the file. */
+static void forget_direct_io(struct mfs *fs, struct mfs_handle *handle)
+{
+	pthread_mutex_lock(&fs->nodes.lock);
+	if (handle->direct_io == MFS_DIRECT_IO)
+		handle->node->ndirect--;
+	else if (handle->direct_io == MFS_CACHED)
+		handle->node->ncached--;
+	pthread_mutex_unlock(&fs->nodes.lock);
+}
+
+bool mfs_handle_direct_io(struct mfs *fs, struct mfs_handle *handle)
+{
+	struct mfs_node *node = handle->node;
+	bool yes = handle->direct;
+
+	pthread_mutex_lock(&fs->nodes.lock);
+	if (!fs->direct_io_mixes && node->ncached + node->ndirect > 0)
+		yes = node->ndirect > 0;
+	if (yes)
+		node->ndirect++;
+	else
+		node->ncached++;
+	handle->direct_io = yes ? MFS_DIRECT_IO : MFS_CACHED;
+	pthread_mutex_unlock(&fs->nodes.lock);
+	return yes;
+}
+
 void mfs_handles_destroy(struct mfs_handles *handles)
 {
 	struct mfs_handle *handle;
@@ -100,6 +128,8 @@ void mfs_handle_close(struct mfs *fs, struct mfs_handle *handle)
 	if (handle->next)
 		handle->next->prev = handle->prev;
 	pthread_mutex_unlock(&handles->lock);
+	if (handle->direct_io != MFS_NOT_ASKED)
+		forget_direct_io(fs, handle);
 	handle_free(handle);
 }
 

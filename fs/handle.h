@@ -29,8 +29,10 @@ struct mfs_handle {
 	int cached_fd;		     /* the same without O_DIRECT; -1 until it is needed */
 	struct bmf_tracker *tracker; /* of a file open for writing, else NULL */
 
+	enum { MFS_NOT_ASKED, MFS_CACHED, MFS_DIRECT_IO } direct_io; /* see below */
+
 	/* of a directory */
-	DIR *dir; /* owns fd */
+	DIR *dir;		/* owns fd */
 	struct dirent *pending; /* was read but did not fit into the last reply */
 	off_t offset;		/* of the next entry to be read */
 };
@@ -55,6 +57,15 @@ int mfs_handle_new(struct mfs *fs, struct mfs_node *node, int fd, int flags,
 int mfs_handle_open(struct mfs *fs, struct mfs_node *node, int flags, struct mfs_handle **ret);
 
 void mfs_handle_close(struct mfs *fs, struct mfs_handle *handle);
+
+/*
+ * Should the kernel carry out the requests of this file by direct_io: pass them on as
+ * they are, several at a time, past its cache?  Asked once, when it is opened.  For
+ * O_DIRECT that is much faster than the kernel's other way.  But kernels before
+ * Linux 6.6 do not drop what they have cached for other files that are open on the
+ * same inode: there (!direct_io_mixes) all that are open at a time have it, or none has.
+ */
+bool mfs_handle_direct_io(struct mfs *fs, struct mfs_handle *handle);
 
 /*
  * The descriptor for a request whose flags are given.  A program may clear

@@ -163,8 +163,8 @@ static int fallocate_in_gate(struct mfs *fs, struct bmf_tracker *tracker, int fd
 	return r;
 }
 
-int mfs_image_fallocate(struct mfs *fs, struct bmf_tracker *tracker, int fd, int mode,
-			off_t offset, off_t nbytes)
+int mfs_image_fallocate(struct mfs *fs, struct bmf_tracker *tracker, int fd, int mode, off_t offset,
+			off_t nbytes)
 {
 	int r;
 
@@ -174,9 +174,8 @@ int mfs_image_fallocate(struct mfs *fs, struct bmf_tracker *tracker, int fd, int
 	return r;
 }
 
-static ssize_t copy_in_gate(struct mfs *fs, int fd_in, off_t offset_in,
-			    struct bmf_tracker *tracker, int fd_out, off_t offset_out,
-			    size_t nbytes)
+static ssize_t copy_in_gate(struct mfs *fs, int fd_in, off_t offset_in, struct bmf_tracker *tracker,
+			    int fd_out, off_t offset_out, size_t nbytes)
 {
 	const struct bmf_io *io = fs->io;
 	struct stat st;

@@ -34,8 +34,8 @@ ssize_t mfs_image_write(struct mfs *fs, struct bmf_tracker *tracker, int fd, con
 /* 0 or -errno. */
 int mfs_image_truncate(struct mfs *fs, struct bmf_tracker *tracker, int fd, off_t size);
 int mfs_image_truncate_node(struct mfs *fs, struct mfs_node *node, off_t size);
-int mfs_image_fallocate(struct mfs *fs, struct bmf_tracker *tracker, int fd, int mode,
-			off_t offset, off_t nbytes);
+int mfs_image_fallocate(struct mfs *fs, struct bmf_tracker *tracker, int fd, int mode, off_t offset,
+			off_t nbytes);
 
 /* The number of bytes copied, which may be less than asked for, or -errno. */
 ssize_t mfs_image_copy(struct mfs *fs, int fd_in, off_t offset_in, struct bmf_tracker *tracker,

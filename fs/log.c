@@ -22,6 +22,11 @@ static int stderr_fd = -1;  /* the real one meanwhile */
 static char captured[LINE];
 
 static void log_text(int priority, const char *format, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+static void libfuse_log(enum fuse_log_level level, const char *format, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
+static void log_text(int priority, const char *format, va_list ap)
 {
 	char text[LINE];
 

@@ -176,8 +176,7 @@ void mfs_loop_block_signals(void)
 /* Until a worker or a signal ends the session. */
 static int wait_for_end(struct loop *loop)
 {
-	struct pollfd fds[2] = { { .fd = loop->ended_fd, .events = POLLIN },
-				 { .events = POLLIN } };
+	struct pollfd fds[2] = { { .fd = loop->ended_fd, .events = POLLIN }, { .events = POLLIN } };
 	sigset_t set;
 	int r;
 

@@ -218,8 +218,8 @@ static int run_session(struct mfs *fs, struct fuse_session *session,
 
 static int run(struct mfs_options *options)
 {
+	static struct mfs fs; /* one a process; its gate is aligned to cache lines */
 	struct fuse_session *session;
-	struct mfs fs;
 	int source_fd, r;
 
 	r = mfs_places_open(options, &source_fd);

@@ -27,8 +27,9 @@ struct mfs_node {
 	uint64_t nlookup;      /* nodes->lock */
 	dev_t dev;
 	ino_t ino;
-	mode_t type; /* S_IFMT */
-	int fd;	     /* O_PATH */
+	mode_t type;		       /* S_IFMT */
+	int fd;			       /* O_PATH */
+	unsigned int ncached, ndirect; /* open files, by direct_io; nodes->lock */
 	/* May have bits or capabilities that a write by another user must take away. */
 	atomic_bool privileged;
 };

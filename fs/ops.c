@@ -21,6 +21,9 @@
 /* Requests that the kernel sends without waiting for each other: reading ahead, direct I/O. */
 #define BACKGROUND_MAX 64
 
+/* The kernel's FUSE version (Linux 6.6) since which direct_io drops what others have cached. */
+#define DIRECT_IO_MIXES_MINOR 39
+
 bool mfs_is_hidden(const struct mfs *fs, const struct mfs_node *parent, const char *name)
 {
 	return parent == &fs->nodes.root && strcmp(name, BMF_STATE_DIR) == 0;
@@ -66,12 +69,13 @@ void mfs_reply(fuse_req_t req, int r)
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
+	struct mfs *fs = userdata;
 	unsigned int wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK |
 			      FUSE_CAP_IOCTL_DIR | FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
 			      FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS |
 			      FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
 
-	(void)userdata;
+	fs->direct_io_mixes = conn->proto_minor >= DIRECT_IO_MIXES_MINOR;
 	/*
 	 * With KILLPRIV_V2 the kernel need not ask for a file's capabilities at every
 	 * write; mfs_creds_drop_privileges() does its part.

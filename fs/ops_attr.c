@@ -66,8 +66,7 @@ static int set_times(const struct mfs_node *node, const struct stat *attr, int v
 	if (utimensat(node->fd, "", times, AT_EMPTY_PATH) == 0)
 		return 0;
 	/* Before Linux 5.8 there was no AT_EMPTY_PATH here. */
-	if (errno == EINVAL &&
-	    utimensat(AT_FDCWD, mfs_proc_path(node->fd).text, times, 0) == 0)
+	if (errno == EINVAL && utimensat(AT_FDCWD, mfs_proc_path(node->fd).text, times, 0) == 0)
 		return 0;
 	return -errno;
 }
@@ -87,8 +86,8 @@ static int set_size(fuse_req_t req, struct mfs_node *node, off_t size,
 }
 
 /* Owner before mode, as a new owner takes set-user-ID away. */
-static int set_attributes(fuse_req_t req, struct mfs_node *node, const struct stat *attr,
-			  int valid, const struct fuse_file_info *fi)
+static int set_attributes(fuse_req_t req, struct mfs_node *node, const struct stat *attr, int valid,
+			  const struct fuse_file_info *fi)
 {
 	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW |
 			  FUSE_SET_ATTR_MTIME_NOW;

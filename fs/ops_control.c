@@ -140,8 +140,8 @@ static int carry_out(struct mfs *fs, unsigned int cmd, union message *message)
 
 static bool is_known(unsigned int cmd)
 {
-	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT ||
-	       cmd == MFS_CONTROL_ARRIVED || cmd == MFS_CONTROL_FLUSH;
+	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT || cmd == MFS_CONTROL_ARRIVED ||
+	       cmd == MFS_CONTROL_FLUSH;
 }
 
 void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,

@@ -2,9 +2,8 @@
 /*
  * ops_file.c - requests that make, open, sync and close files
  *
- * O_DIRECT: the kernel neither caches such a file (direct_io), nor do we: the backing file
- * is opened with O_DIRECT as well, so what it demands of alignment holds as it does
- * without mirrorfs.
+ * O_DIRECT: the kernel does not cache such a file, nor do we: the backing file is opened with
+ * O_DIRECT as well, so what it demands of alignment holds as it does without mirrorfs.
  */
 #include "config.h"
 
@@ -25,9 +24,10 @@ static int backing_flags(int flags)
 	return flags & (O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC);
 }
 
-static void set_direct_io(struct fuse_file_info *fi)
+static void fill_open(fuse_req_t req, struct mfs_handle *handle, struct fuse_file_info *fi)
 {
-	fi->direct_io = (fi->flags & O_DIRECT) != 0;
+	fi->fh = (uintptr_t)handle;
+	fi->direct_io = mfs_handle_direct_io(mfs_of(req), handle);
 #if HAVE_PARALLEL_DIRECT_WRITES
 	fi->parallel_direct_writes = fi->direct_io;
 #endif
@@ -66,8 +66,7 @@ void mfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		mfs_reply(req, r);
 		return;
 	}
-	fi->fh = (uintptr_t)handle;
-	set_direct_io(fi);
+	fill_open(req, handle, fi);
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		mfs_handle_close(fs, handle);
 }
@@ -82,8 +81,8 @@ static int make_file(fuse_req_t req, const struct mfs_node *dir, const char *nam
 	int fd, r;
 
 	mfs_creds_umask(fuse_req_ctx(req));
-	fd = openat(dir->fd, name,
-		    backing_flags(flags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 07777);
+	fd = openat(dir->fd, name, backing_flags(flags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    mode & 07777);
 	if (fd < 0)
 		return -errno;
 	r = mfs_node_of_fd(fs, fd, &node, ret_st);
@@ -134,8 +133,7 @@ static void reply_create(fuse_req_t req, struct mfs_node *node, const struct sta
 	struct mfs *fs = mfs_of(req);
 	struct fuse_entry_param entry = mfs_entry(fs, node, st);
 
-	fi->fh = (uintptr_t)handle;
-	set_direct_io(fi);
+	fill_open(req, handle, fi);
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT) {
 		mfs_handle_close(fs, handle);
 		mfs_node_forget(fs, node, 1);

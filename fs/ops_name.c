@@ -16,6 +16,18 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static void move_begin(struct mfs *fs)
+{
+	if (fs->source)
+		bmf_source_move_begin(fs->source);
+}
+
+static void move_end(struct mfs *fs)
+{
+	if (fs->source)
+		bmf_source_move_end(fs->source);
+}
+
 /*
  * A name was just made: its node, given to the caller and answered.  What can't be
  * given away is removed again.
@@ -100,8 +112,13 @@ void mfs_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *
 		return;
 	}
 	mfs_image_touch(fs, node);
-	if (linkat(AT_FDCWD, mfs_proc_path(node->fd).text, dir->fd, name, AT_SYMLINK_FOLLOW) < 0) {
-		mfs_reply(req, -errno);
+	move_begin(fs);
+	r = 0;
+	if (linkat(AT_FDCWD, mfs_proc_path(node->fd).text, dir->fd, name, AT_SYMLINK_FOLLOW) < 0)
+		r = -errno;
+	move_end(fs);
+	if (r < 0) {
+		mfs_reply(req, r);
 		return;
 	}
 	r = mfs_node_lookup(fs, dir, name, &linked, &st);
@@ -178,8 +195,10 @@ static int rename_tracked(struct mfs *fs, const struct mfs_node *dir, const char
 	mfs_image_touch(fs, moved);
 	if (victim && (flags & RENAME_EXCHANGE))
 		mfs_image_touch(fs, victim);
+	move_begin(fs);
 	if (renameat2(dir->fd, name, newdir->fd, newname, flags) < 0)
 		r = -errno;
+	move_end(fs);
 	victim_done(fs, victim);
 	mfs_node_forget(fs, moved, 1);
 	return r;

@@ -238,16 +238,19 @@ static int check_not_mounted(const char *mountpoint)
 {
 	char *absolute = realpath(mountpoint, NULL);
 	const char *path = absolute ? absolute : mountpoint;
-	struct stat st;
+	struct statx stx;
 	int r = 0;
 
 	if (find_mount(has_mountpoint, path)) {
 		r = -EBUSY;
-		if (stat(path, &st) < 0 && errno == ENOTCONN)
+		/* not from the kernel's cache, which outlives the daemon */
+		if (statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &stx) < 0 &&
+		    errno == ENOTCONN)
 			r = refuse_dead("mount", path);
 		else
 			mfs_log(LOG_ERR,
-				"mount '%s': a mirrorfs is mounted there already: to unmount it, run "
+				"mount '%s': a mirrorfs is mounted there already: to unmount it, "
+				"run "
 				"fusermount3 -u '%s'",
 				path, path);
 	}

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 # compare.sh - is a replica what its source is?  Sourced after lib.sh
 #
 # Made of other people's tools only, so that it can't be wrong in the way that mirrorctl is.
+
+: "${work:?is set by lib.sh}"
 
 # content_of and the like print a line for each thing below $1, without .mirrorfs
 
@@ -77,4 +81,26 @@ sync_trees() {
 # synced FIELD: a number of the last sync_trees
 synced() {
 	sed -n 's/^ *"'"$1"'": \([0-9]*\),\{0,1\}$/\1/p' "$work/sync.json"
+}
+
+# sync_delta SOURCE REPLICA LIMIT: an incremental sync that copies no more than LIMIT bytes,
+# but something, and leaves the replica as the source is
+sync_delta() {
+	local copied
+	sync_trees "$1" "$2"
+	copied=$(synced bytes_copied)
+	echo "copied $copied bytes, zeroed $(synced bytes_zeroed), of $(synced bytes_total)"
+	[ "$copied" -le "$3" ] || {
+		cat "$work/sync.json" >&2
+		fail "copied $copied bytes, more than $3"
+	}
+	[ "$((copied + $(synced bytes_zeroed)))" -gt 0 ] || fail "nothing was copied"
+	assert_same_trees "$1" "$2"
+	assert_verified "$1" "$2"
+}
+
+# sync_first SOURCE REPLICA
+sync_first() {
+	sync_trees "$1" "$2"
+	assert_same_trees "$1" "$2"
 }

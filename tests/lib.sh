@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 # lib.sh - what the shell tests share; sourced by bash scripts
 #
 #   . "$(dirname "$0")/../lib.sh"

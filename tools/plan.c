@@ -117,6 +117,14 @@ static int find_delta(struct planner *p, struct plan_node *node, const struct bm
 	return r;
 }
 
+/* No id after a checkpoint: it couldn't get one, or was made since. */
+static unsigned int without_id(const struct plan_input *in, const struct bmf_history *history)
+{
+	if (history->reason != BMF_REASON_NEW)
+		return history->reason;
+	return in->untrackable ? BMF_REASON_NO_ID : FULL_NEW;
+}
+
 /* Why the image has to be copied in full, or FULL_NONE and node->bits (I4). */
 static int decide(struct planner *p, struct plan_node *node, const struct bmf_history *history)
 {
@@ -126,19 +134,21 @@ static int decide(struct planner *p, struct plan_node *node, const struct bmf_hi
 
 	if (node->has_id)
 		entry = manifest_find(manifest, &node->id);
+	p->plan->recognised += entry != NULL;
 	if (entry) {
 		struct tree_node *file = find_file(p, entry, &touched);
 
 		if (file) {
 			claim(p, node, file);
-			node->stamp = entry->stamp;
+			/* not entry->stamp: a killed sync may have changed it since */
+			node->stamp = file->stamp;
 		}
 	}
 
 	if (manifest->checkpoint == 0)
 		node->reason = FULL_FIRST;
 	else if (!entry && !node->has_id && !p->in->estimate)
-		node->reason = history->reason == BMF_REASON_NEW ? BMF_REASON_NO_ID : history->reason;
+		node->reason = without_id(p->in, history);
 	else if (!entry)
 		node->reason = FULL_NEW;
 	else if (!p->in->known)

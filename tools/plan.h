@@ -41,6 +41,7 @@ struct plan {
 	struct plan_node **claims;    /* one for each of dest->nodes: who takes it, or NULL */
 	unsigned int block_shift;
 	uint64_t images, images_changed;
+	uint64_t recognised; /* images that are in the manifest */
 	uint64_t bytes_total, scan_total, armed_bytes;
 	bool any_meta; /* of a node whose content isn't to be copied */
 };
@@ -53,6 +54,7 @@ struct plan_input {
 	bool known;    /* the manifest's checkpoint is one of the source's */
 	uint64_t to;   /* the checkpoint's number */
 	bool estimate; /* it was not really made: a dry run */
+	bool untrackable; /* making it, the source found images that it can't give an id */
 	struct tree *source, *dest;
 };
 

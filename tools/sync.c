@@ -54,7 +54,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,23 +63,7 @@
 /* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
 #define FLUSH_EACH_MAX 64
 
-int sync_warn(struct sync_result *result, const char *format, ...)
-{
-	char **bigger = reallocarray(result->warnings, result->nwarnings + 1, sizeof(char *));
-	va_list args;
-	int r;
-
-	if (!bigger)
-		return -ENOMEM;
-	result->warnings = bigger;
-	va_start(args, format);
-	r = vasprintf(&bigger[result->nwarnings], format, args);
-	va_end(args);
-	if (r < 0)
-		return -ENOMEM;
-	result->nwarnings++;
-	return 0;
-}
+#define WALKS_MAX 3
 
 /* What is said of one image isn't repeated: it is among the full copies, with its reason. */
 static void on_notice(void *arg, const char *text)
@@ -166,7 +149,8 @@ static int make_checkpoint(struct sync *s, struct bmf_state **state)
 	result->checkpoint = commit.checkpoint.number;
 	result->checkpoint_uuid = commit.checkpoint.uuid;
 	result->gate_ns = commit.gate_ns;
-	if (commit.untrackable > 0)
+	s->untrackable = commit.untrackable > 0;
+	if (s->untrackable)
 		sync_warn(result, "%llu image(s) can't be tracked and are copied in full each time",
 			  (unsigned long long)commit.untrackable);
 	bmf_state_free(*state);
@@ -207,6 +191,43 @@ static int read_trees(struct sync *s)
 	return r < 0 ? r : read_dest(s);
 }
 
+static int plan_once(struct sync *s, struct plan_input *input)
+{
+	int r = read_trees(s);
+
+	if (r < 0)
+		return r;
+	input->source = s->source;
+	input->dest = s->dest;
+	return plan_make(input, &s->plan, s->err);
+}
+
+static void forget_plan(struct sync *s)
+{
+	plan_free(s->plan);
+	tree_free(s->source);
+	tree_free(s->dest);
+	s->plan = NULL;
+	s->source = s->dest = NULL;
+}
+
+/*
+ * A walk of a live tree may miss what is renamed at that moment.  To take such an image for
+ * a removed one would cost a full copy later, so what seems to be gone is looked for again.
+ */
+static int plan_surely(struct sync *s, struct plan_input *input)
+{
+	int r = plan_once(s, input);
+
+	for (int i = 1; r == 0 && i < WALKS_MAX && s->view.mount_fd >= 0; i++) {
+		if (s->plan->recognised == input->manifest->nimages)
+			break;
+		forget_plan(s);
+		r = plan_once(s, input);
+	}
+	return r;
+}
+
 /* Y3 */
 static int make_plan(struct sync *s, const struct bmf_state *state)
 {
@@ -216,14 +237,10 @@ static int make_plan(struct sync *s, const struct bmf_state *state)
 				    .manifest = &s->replica.manifest,
 				    .known = is_known(state, &s->replica.manifest),
 				    .to = result->checkpoint,
-				    .estimate = s->options->dry_run };
-	int r = read_trees(s);
+				    .estimate = s->options->dry_run,
+				    .untrackable = s->untrackable };
+	int r = plan_surely(s, &input);
 
-	if (r < 0)
-		return r;
-	input.source = s->source;
-	input.dest = s->dest;
-	r = plan_make(&input, &s->plan, s->err);
 	if (r == 0)
 		r = names_list(s->plan, &s->steps);
 	if (r < 0)
@@ -241,24 +258,6 @@ static int make_plan(struct sync *s, const struct bmf_state *state)
 	return 0;
 }
 
-static int note_full(struct sync_result *result, const char *path, unsigned int reason)
-{
-	if (result->nfull == result->full_room) {
-		size_t room = result->full_room ? result->full_room * 2 : 16;
-		struct sync_full_copy *bigger = reallocarray(result->full, room, sizeof(*bigger));
-
-		if (!bigger)
-			return -ENOMEM;
-		result->full = bigger;
-		result->full_room = room;
-	}
-	result->full[result->nfull].path = strdup(path);
-	if (!result->full[result->nfull].path)
-		return -ENOMEM;
-	result->full[result->nfull++].reason = reason;
-	return 0;
-}
-
 static int note_full_copies(struct sync *s)
 {
 	int r = 0;
@@ -267,7 +266,7 @@ static int note_full_copies(struct sync *s)
 		const struct plan_node *node = &s->plan->nodes[i];
 
 		if (node->work && node->reason != FULL_NONE)
-			r = note_full(s->result, node->source->first->path, node->reason);
+			r = sync_note_full(s->result, node->source->first->path, node->reason);
 	}
 	return r;
 }
@@ -317,6 +316,19 @@ static int save_manifest(struct sync *s, bool complete, const struct bmf_state *
 	return r;
 }
 
+/*
+ * Y4.  A manifest that says "incomplete" already will do, if the disk is too full for a new
+ * one: every reason for a full copy but that somebody touched the replica, which only a
+ * complete one can tell, is found again by the next sync.
+ */
+static int mark_incomplete(struct sync *s, const struct bmf_state *state)
+{
+	bool marked = !s->replica.manifest.complete;
+	int r = save_manifest(s, false, state);
+
+	return marked && (r == -ENOSPC || r == -EDQUOT) ? 0 : r;
+}
+
 /* Y5 */
 static int update(struct sync *s)
 {
@@ -361,7 +373,7 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 	int r = 0;
 
 	if (has_work(s)) {
-		r = save_manifest(s, false, state);
+		r = mark_incomplete(s, state);
 		if (r == 0)
 			r = update(s);
 	}
@@ -407,9 +419,7 @@ static void close_all(struct sync *s)
 	if (source_view_close(&s->view, &why) < 0)
 		sync_warn(s->result, "%s", why.text);
 	names_destroy(&s->steps);
-	plan_free(s->plan);
-	tree_free(s->source);
-	tree_free(s->dest);
+	forget_plan(s);
 	replica_close(&s->replica);
 	free(s->copy.buffer);
 	free(s->first_owner);
@@ -440,23 +450,4 @@ int sync_run(const char *source, const char *dest, const struct sync_options *op
 	ret->seconds = (double)(end.tv_sec - begin.tv_sec) +
 		       (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
 	return r;
-}
-
-void sync_result_destroy(struct sync_result *result)
-{
-	for (size_t i = 0; i < result->nfull; i++)
-		free(result->full[i].path);
-	for (size_t i = 0; i < result->nwarnings; i++)
-		free(result->warnings[i]);
-	free(result->full);
-	free(result->warnings);
-	*result = (struct sync_result){ 0 };
-}
-
-bool sync_result_is_full(const struct sync_result *result)
-{
-	for (size_t i = 0; i < result->nfull; i++)
-		if (!full_expected(result->full[i].reason))
-			return true;
-	return false;
 }

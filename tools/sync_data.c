@@ -193,6 +193,12 @@ static int apply_meta(struct sync *s, struct plan_node *node, int source_fd, int
 	return r;
 }
 
+/* A part of a new image is worth nothing, and may be what filled the disk. */
+static int discard_part(int fd)
+{
+	return ftruncate(fd, 0) < 0 ? -errno : 0;
+}
+
 /* An image whose content is to be copied: open on both sides, then both together. */
 static int sync_content(struct sync *s, struct plan_node *node)
 {
@@ -219,6 +225,8 @@ static int sync_content(struct sync *s, struct plan_node *node)
 		if (r == 0)
 			r = bmf_stamp_take(&bmf_io_posix, s->copy.dest_fd, &node->stamp);
 	}
+	if (r < 0 && !s->options->dry_run && !node->dest && s->copy.dest_fd >= 0)
+		discard_part(s->copy.dest_fd);
 	close(s->copy.source_fd);
 	if (s->copy.dest_fd >= 0)
 		close(s->copy.dest_fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* sync_internal.h - what sync.c and sync_data.c share */
+/* sync_internal.h - what sync.c, sync_data.c and sync_result.c share */
 #ifndef TOOLS_SYNC_INTERNAL_H
 #define TOOLS_SYNC_INTERNAL_H
 
@@ -21,6 +21,7 @@ struct sync {
 	uint64_t ticked; /* bytes reported as progress */
 	uint64_t nowner, nxattrs, nvanished; /* things left undone, for one warning each */
 	char *first_owner, *first_xattrs, *first_vanished; /* one example each */
+	bool untrackable; /* the checkpoint found images that can't get an id */
 	bool flush_all; /* one syncfs at the end, instead of an fsync for each file */
 	struct sync_result *result;
 	struct bmf_error *err;
@@ -28,6 +29,9 @@ struct sync {
 
 int sync_warn(struct sync_result *result, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Adds a full copy; path is copied.  0 or -ENOMEM. */
+int sync_note_full(struct sync_result *result, const char *path, unsigned int reason);
 
 /* Content and metadata of every file that needs it; in a dry run only counts. */
 int sync_files(struct sync *sync);

@@ -25,7 +25,7 @@ change() {
 	{
 		case $((RANDOM % 10)) in
 		0) mkdir -p "$path" ;;
-		1 | 2) mkdir -p "${path%/*}" && echo "$RANDOM" >"$path" ;;
+		1 | 2) mkdir -p "${path%/*}" && rm -f "$path" && echo "$RANDOM" >"$path" ;;
 		3) ln -s "t$((RANDOM % 3))" "$path" ;;
 		4) ln "$other" "$path" ;;
 		5 | 6 | 7) mv -T "$other" "$path" ;;

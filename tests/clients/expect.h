@@ -9,14 +9,14 @@
 #include <string.h>
 
 /* Goes on only if the condition holds. */
-#define EXPECT(condition)                                                                     \
-	do {                                                                                  \
-		errno = 0;                                                                    \
-		if (!(condition)) {                                                           \
-			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition,    \
-				strerror(errno));                                             \
-			exit(1);                                                              \
-		}                                                                             \
+#define EXPECT(condition)                                                                  \
+	do {                                                                               \
+		errno = 0;                                                                 \
+		if (!(condition)) {                                                        \
+			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition, \
+				strerror(errno));                                          \
+			exit(1);                                                           \
+		}                                                                          \
 	} while (0)
 
 /* The call must fail with this errno. */
@@ -31,12 +31,12 @@
 	} while (0)
 
 /* For what the filesystem may not have: says so, and the rest of the check is left out. */
-#define LEAVE_IF_UNSUPPORTED(call)                                                            \
-	do {                                                                                  \
-		if ((call) < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {                 \
-			printf("not supported here: %s\n", #call);                            \
-			return;                                                               \
-		}                                                                             \
+#define LEAVE_IF_UNSUPPORTED(call)                                            \
+	do {                                                                  \
+		if ((call) < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) { \
+			printf("not supported here: %s\n", #call);            \
+			return;                                               \
+		}                                                             \
 	} while (0)
 
 #endif

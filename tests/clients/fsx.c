@@ -364,8 +364,8 @@ static void write_shadow(const char *shadow)
 int main(int argc, char **argv)
 {
 	static void (*const ops[])(void) = {
-		do_write,    do_write, do_write,  do_append, do_read,	do_read,   do_direct,
-		do_direct,   do_punch, do_zero,	  do_mmap,   do_mmap,	do_copy,   do_copy,
+		do_write,    do_write, do_write,  do_append, do_read,	  do_read,     do_direct,
+		do_direct,   do_punch, do_zero,	  do_mmap,   do_mmap,	  do_copy,     do_copy,
 		do_truncate, do_sync,  do_reopen, do_insert, do_collapse, do_allocate, do_recreate,
 	};
 	unsigned long nops;

@@ -60,8 +60,8 @@ static void renames(void)
 	EXPECT_ERROR(renameat2(AT_FDCWD, "a", AT_FDCWD, "c", RENAME_EXCHANGE), ENOENT);
 	EXPECT(renameat2(AT_FDCWD, "a", AT_FDCWD, "c", RENAME_NOREPLACE) == 0);
 	EXPECT(!exists("a") && inode_of("c") == b);
-	EXPECT_ERROR(renameat2(AT_FDCWD, "b", AT_FDCWD, "c",
-			       RENAME_NOREPLACE | RENAME_EXCHANGE), EINVAL);
+	EXPECT_ERROR(renameat2(AT_FDCWD, "b", AT_FDCWD, "c", RENAME_NOREPLACE | RENAME_EXCHANGE),
+		     EINVAL);
 	EXPECT(rename("b", "c") == 0 && inode_of("c") == a && !exists("b"));
 	EXPECT_ERROR(rename("b", "c"), ENOENT);
 	/* over a hard link of itself nothing happens */
@@ -219,8 +219,7 @@ static void listed_types(void)
 		if (strcmp(d->d_name, "..") == 0)
 			continue;
 		EXPECT(stat_of(d->d_name).st_ino == d->d_ino);
-		EXPECT(d->d_type == DT_UNKNOWN ||
-		       d->d_type == IFTODT(stat_of(d->d_name).st_mode));
+		EXPECT(d->d_type == DT_UNKNOWN || d->d_type == IFTODT(stat_of(d->d_name).st_mode));
 		n++;
 	}
 	EXPECT(n == 5 && closedir(dir) == 0);
@@ -264,14 +263,10 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } checks[] = {
-	{ "rename", renames },
-	{ "rename-directories", directory_renames },
-	{ "links", links },
-	{ "special-files", special_files },
-	{ "long-names", long_names },
-	{ "big-directory", big_directory },
-	{ "types", listed_types },
-	{ "removed-directory", removed_directory },
+	{ "rename", renames },	      { "rename-directories", directory_renames },
+	{ "links", links },	      { "special-files", special_files },
+	{ "long-names", long_names }, { "big-directory", big_directory },
+	{ "types", listed_types },    { "removed-directory", removed_directory },
 	{ "modes", modes },
 };
 

@@ -13,11 +13,13 @@
 #
 # ROUNDS and OPERATIONS (of each of 3 processes in each round) make it longer.
 # timeout: 400
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=../compare.sh
 . "$TOP/tests/compare.sh"
 
 requires_fuse
-requires getfattr getfacl diff openssl
+requires getfattr getfacl diff
 
 rounds=${ROUNDS:-4}
 operations=${OPERATIONS:-120}

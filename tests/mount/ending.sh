@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the end of a daemon: unmounted, by a signal, with files open, by kill -9
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires_fuse
 
 mkdir source mnt
-tail_pid=
-
 for signal in TERM INT HUP; do
 	mount_source source mnt
 	pid=${daemon_of[$work/mnt]}

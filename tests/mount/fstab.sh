@@ -1,15 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the forms of fstab: mount -t fuse.mirrorfs, and mirrorfs#
+# In a mount namespace of its own, where mount.fuse3 finds this mirrorfs and no other.
+if [ -z "${MIRRORFS_TEST_NAMESPACE:-}" ]; then
+	[ "$(id -u)" = 0 ] || exit 77
+	MIRRORFS_TEST_NAMESPACE=1 exec unshare -m --propagation private "$0"
+fi
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires_fuse
 requires_root
 requires mount.fuse3
 
-# mount.fuse3 looks for mirrorfs in PATH; it must be this one.
-mkdir bin source mnt "with space" "with,comma"
-ln -s "$MIRRORFS" bin/mirrorfs
-PATH=$work/bin:$PATH
+mkdir source mnt "with space" "with,comma"
+# mount(8) has a PATH of its own, in which this comes first
+mount -t tmpfs none /usr/local/sbin
+ln -s "$MIRRORFS" /usr/local/sbin/mirrorfs
 
 unmount_any() {
 	local pid

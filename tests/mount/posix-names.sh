@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # what programs rely on in directories holds through the mount as on the disk below
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires_fuse
 
@@ -13,10 +14,14 @@ for check in rename rename-directories links special-files long-names types remo
 	assert_eq "$(ls -A mnt)" "" "left behind by $check"
 done
 
-# Made beneath the mount: the daemon needs a descriptor for each file that the kernel knows.
-[ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -gt 12000 ] || skip "ulimit -n is too low"
-mkdir source/big
-(cd source/big && seq -f name-%.0f 0 9999 | xargs touch)
-client posix_names mnt big-directory
+# Made beneath the mount.  The daemon needs a descriptor for each file that the kernel knows.
+limit=$(ulimit -Hn)
+if [ "$limit" = unlimited ] || [ "$limit" -gt 12000 ]; then
+	mkdir source/big
+	(cd source/big && seq -f name-%.0f 0 9999 | xargs touch)
+	client posix_names mnt big-directory
+else
+	echo "left out: a directory of 10000 files, as ulimit -n is $limit"
+fi
 unmount mnt
 assert_eq "$(ls -A source)" .mirrorfs "left in the source"

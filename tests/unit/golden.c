@@ -15,13 +15,13 @@
 
 static FILE *golden_open(const char *name, const char *mode)
 {
-	const char *dir = getenv("GOLDEN_DIR");
+	const char *top = getenv("TOP");
 	char path[PATH_MAX];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/%s", dir ? dir : "tests/golden", name);
+	snprintf(path, sizeof(path), "%s/tests/golden/%s", top ? top : ".", name);
 	file = fopen(path, mode);
-	ck_assert_msg(file, "open '%s': %m; run from the top directory or set GOLDEN_DIR", path);
+	ck_assert_msg(file, "open '%s': %m; run it by tests/run, or from the top directory", path);
 	return file;
 }
 

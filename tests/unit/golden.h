@@ -6,7 +6,7 @@
  * them and a diff shows what changed.  A format that has been released does not
  * change: a test that differs from its golden file has found a bug.
  *
- * GOLDEN_DIR in the environment says where they are, if not in tests/golden.
+ * They are found below $TOP, which tests/run sets, or else the current directory.
  */
 #ifndef TESTS_UNIT_GOLDEN_H
 #define TESTS_UNIT_GOLDEN_H

@@ -57,6 +57,16 @@ struct bmf_sidecar *sidecars_sample(void)
 	return sidecar;
 }
 
+struct bmf_sidecar *sidecars_packed_sample(void)
+{
+	struct bmf_sidecar *sidecar = sidecars_sample();
+	struct bmf_bits *bits = sidecar->sections[1].bits;
+
+	for (uint64_t block = 1; block < 5 * BMF_BITS_CHUNK; block += 3)
+		ck_assert_int_eq(bmf_bits_set(bits, block, 1), 0);
+	return sidecar;
+}
+
 static void set_random(struct bmf_bits *bits, struct rng *rng, uint64_t below, uint64_t nruns)
 {
 	for (; nruns > 0; nruns--) {
@@ -152,6 +162,16 @@ bool sidecars_bits_contain(const struct bmf_bits *whole, const struct bmf_bits *
 		if (!bmf_bits_test_all(whole, first, n))
 			return false;
 	return true;
+}
+
+struct bmf_sidecar *sidecars_decode(const void *buf, size_t nbytes)
+{
+	struct bmf_sidecar *sidecar = NULL;
+	struct bmf_error err = { 0 };
+	int r = bmf_sidecar_decode(buf, nbytes, &sidecar, &err);
+
+	ck_assert_msg(r == 0, "decode: %d, %s", r, err.text);
+	return sidecar;
 }
 
 struct sidecars_file sidecars_encode(struct bmf_sidecar *sidecar)

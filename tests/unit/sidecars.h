@@ -15,7 +15,10 @@ struct bmf_uuid sidecars_uuid(uint8_t first);
  */
 struct bmf_sidecar *sidecars_sample(void);
 
-/* Adds one with random sections, from since to active, in blocks below nblocks. */
+/* The same with every third block of 5 chunks in generations 5-6, which zstd packs. */
+struct bmf_sidecar *sidecars_packed_sample(void);
+
+/* One with anything in it, in blocks below nblocks. */
 struct bmf_sidecar *sidecars_random(struct rng *rng, uint64_t nblocks);
 
 /* Fails the test unless the two say the same. */
@@ -30,6 +33,9 @@ struct sidecars_file {
 	uint8_t *buf;
 	size_t nbytes;
 };
+
+/* Decodes what must be good. */
+struct bmf_sidecar *sidecars_decode(const void *buf, size_t nbytes);
 
 struct sidecars_file sidecars_encode(struct bmf_sidecar *sidecar);
 struct bmf_disk_header *sidecars_header(struct sidecars_file *file);

@@ -103,7 +103,7 @@ void stores_add_test(Suite *suite, const TTest *test, int n)
 	for (int i = 0; i < n; i++) {
 		TCase *tests = tcase_create(test->name);
 
-		tcase_set_timeout(tests, 120);
+		tcase_set_timeout(tests, 600);
 		tcase_add_unchecked_fixture(tests, scratch_make, scratch_remove);
 		tcase_add_loop_test(tests, test, i, i + 1);
 		suite_add_tcase(suite, tests);

@@ -166,13 +166,13 @@ static const struct {
 	{ 5 * CHUNK, LEVEL(2) - 2 * CHUNK, 1 },
 	{ 5 * CHUNK, LEVEL(3) - 3 * CHUNK - 1, 1 },
 	{ 5 * CHUNK, BMF_BITS_MAX - 5 * CHUNK, 1 },
-	{ 1000, 0, LEVEL(0) / 2 },
-	{ 4000, LEVEL(2) - LEVEL(1), LEVEL(1) / 4 },
-	{ 4000, LEVEL(1) - 12345, LEVEL(1) - 1 },
-	{ 2000, 0, LEVEL(2) },
+	{ 300, 0, LEVEL(0) / 2 },
+	{ 1100, LEVEL(2) - LEVEL(1), LEVEL(1) / 4 },
+	{ 150, LEVEL(1) - 12345, LEVEL(1) - 1 },
+	{ 1100, 0, LEVEL(2) },
 	{ 2048, 0, LEVEL(3) / 4 },
 	{ 512, 0, LEVEL(3) },
-	{ 3000, 99, LEVEL(3) / 8 + 1 },
+	{ 150, 99, LEVEL(3) / 8 + 1 },
 };
 #define NPLACES (sizeof(places) / sizeof(*places))
 
@@ -249,8 +249,14 @@ START_TEST(converts_outward)
 		struct model m = model_new(1 + rng_below(&rng, most), 0, 1);
 		struct bmf_bits *converted;
 
-		for (int j = 0; j < 10; j++)
+		for (int j = 0; j < 10 && i % 2; j++)
 			change_some(&m, &rng);
+		for (int j = 0; j < 200; j++) { /* single bits, at every place in a block */
+			uint64_t cell = rng_below(&rng, m.ncells);
+
+			ck_assert_int_eq(bmf_bits_set(m.bits, cell, 1), 0);
+			m.cells[cell] = 1;
+		}
 		ck_assert_int_eq(bmf_bits_convert(m.bits, from, to, &converted), 0);
 		check_converted(&m, converted, from, to);
 		bmf_bits_free(converted);
@@ -398,13 +404,17 @@ static uint64_t set_until_full(struct bmf_bits *bits)
 START_TEST(without_memory)
 {
 #ifndef SANITIZED
-	struct bmf_bits *bits = bmf_bits_new(), *full = bmf_bits_new(), *copy = NULL;
+	struct bmf_bits *bits = bmf_bits_new(), *full = bmf_bits_new(), *few = bmf_bits_new();
+	struct bmf_bits *copy = NULL;
 	struct rlimit limit = { 1, 1 };
 	uint64_t n, first, got;
 
 	ck_assert_int_eq(bmf_bits_set(full, 0, BMF_BITS_MAX), 0);
+	ck_assert_int_eq(bmf_bits_set(few, 9 * CHUNK, 1), 0);
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0); /* of this test's process only */
 	n = set_until_full(bits);
+	/* a part that needs memory, and one that doesn't */
+	ck_assert_int_eq(bmf_bits_set(few, 1, 2 * CHUNK - 1), -ENOMEM);
 	ck_assert_int_eq(bmf_bits_clear(full, 12345, 1), -ENOMEM);
 	ck_assert(bmf_bits_test_all(full, 12346, 1 << 20));
 	ck_assert_int_eq(bmf_bits_clear(full, 0, BMF_BITS_MAX), 0); /* needs none */
@@ -420,6 +430,7 @@ START_TEST(without_memory)
 	ck_assert_ptr_null(copy);
 	bmf_bits_free(bits);
 	bmf_bits_free(full);
+	bmf_bits_free(few);
 #else
 	(void)set_until_full; /* a sanitizer needs the address space itself */
 	(void)setrlimit;

@@ -69,9 +69,11 @@ static void *own_bits(void *arg)
 
 	memset(mine, 1, OWNED / 2);
 	memset(mine + OWNED / 2, 0, OWNED / 2);
-	pthread_barrier_wait(&barrier);
-	for (int i = 0; i < 100000; i++) {
-		uint64_t owned = rng_below(&t->rng, OWNED);
+	for (int i = 0; i < 400000; i++) {
+		if (i % 4000 == 0) /* or each might run alone */
+			pthread_barrier_wait(&barrier);
+		/* half of the time in a few words, where they get into each other's way */
+		uint64_t owned = rng_below(&t->rng, i % 2 ? OWNED : 32);
 		uint64_t position = base + owned * NTHREADS + t->number;
 
 		expect(t, bmf_bits_test(t->bits, position) == mine[owned]);

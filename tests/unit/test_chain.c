@@ -198,7 +198,8 @@ START_TEST(test_random)
 			model_change(&m, &rng);
 			model_checkpoint(&m);
 			if (rng_below(&rng, 3) == 0)
-				model_cursor(&m, rng_below(&rng, 3), rng_below(&rng, m.generation + 1),
+				model_cursor(&m, rng_below(&rng, 3),
+					     rng_below(&rng, m.generation + 1),
 					     rng_below(&rng, 2) ? m.generation : 0);
 			if (rng_below(&rng, 5) == 0)
 				m.state->checkpoints[m.state->ncheckpoints - 1].name = strdup("x");
@@ -331,6 +332,29 @@ START_TEST(test_reason_follows)
 }
 END_TEST
 
+/* A cursor alone makes its checkpoints needed, whichever are in the list. */
+START_TEST(test_cursors_alone)
+{
+	struct bmf_state *state = state_at(12);
+	struct bmf_uuid replica = uuid_of(99);
+	struct bmf_cursor *c;
+
+	ck_assert_int_eq(bmf_state_cursor_get_or_add(state, &replica, &c), 0);
+	state->ncheckpoints = 0;
+	for (int pending = 0; pending < 2; pending++) {
+		struct bmf_sidecar *sidecar = resting_sidecar();
+
+		c->at = pending ? 0 : 7;
+		c->pending = pending ? 7 : 0;
+		ck_assert_int_eq(bmf_chain_trim(sidecar, state, NULL), 0);
+		ck_assert_uint_eq(sidecar->since, 7);
+		ck_assert_uint_eq(delta_count(sidecar, 7, 12), 2);
+		bmf_sidecar_free(sidecar);
+	}
+	bmf_state_free(state);
+}
+END_TEST
+
 START_TEST(test_empty_sidecar)
 {
 	struct bmf_sidecar *sidecar = bmf_sidecar_new();
@@ -351,11 +375,12 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tests, 120);
+	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, test_random);
 	tcase_add_test(tests, test_no_checkpoint);
 	tcase_add_test(tests, test_delta_edges);
 	tcase_add_test(tests, test_reason_follows);
+	tcase_add_test(tests, test_cursors_alone);
 	tcase_add_test(tests, test_empty_sidecar);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -41,7 +41,7 @@ START_TEST(test_unknown)
 {
 	ck_assert_str_eq(bmf_reason_word((enum bmf_reason)(BMF_REASON_LAST + 1)), "unknown");
 	ck_assert_str_eq(bmf_reason_word((enum bmf_reason)0x7fffffff), "unknown");
-	ck_assert_ptr_nonnull(bmf_reason_text((enum bmf_reason)-1));
+	ck_assert_ptr_nonnull(bmf_reason_text((enum bmf_reason) - 1));
 }
 END_TEST
 

@@ -238,7 +238,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tests, 300);
+	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, test_each_byte);
 	tcase_add_test(tests, test_each_bit_of_fields);
 	tcase_add_test(tests, test_each_length);

@@ -172,8 +172,8 @@ START_TEST(test_needs)
 	cursor(state, 3, 6, 8);
 	name_checkpoint(state, 2, "kept");
 	for (uint64_t number = 0; number <= 12; number++) {
-		bool needed = number == 2 || number == 4 || number == 6 || number == 8 ||
-			      number == 10;
+		bool needed =
+			number == 2 || number == 4 || number == 6 || number == 8 || number == 10;
 
 		ck_assert_int_eq(bmf_state_needs(state, number), needed);
 	}
@@ -277,13 +277,13 @@ START_TEST(test_encode_refuses)
 	struct bmf_cursor cursor0 = state->cursors[0];
 	char *longer = malloc(BMF_DOC_STRING_MAX + 2);
 
-#define REFUSED(change)                                  \
-	do {                                             \
-		change;                                  \
-		check_not_encoded(state, -EINVAL);       \
-		*state = saved;                          \
-		state->checkpoints[0] = first;           \
-		state->cursors[0] = cursor0;             \
+#define REFUSED(change)                            \
+	do {                                       \
+		change;                            \
+		check_not_encoded(state, -EINVAL); \
+		*state = saved;                    \
+		state->checkpoints[0] = first;     \
+		state->cursors[0] = cursor0;       \
 	} while (0)
 	REFUSED(state->block_shift = 11);
 	REFUSED(state->block_shift = 22);
@@ -374,11 +374,11 @@ START_TEST(test_decode_refuses)
 	struct body body = good_body;
 
 	check_body(&body, 0);
-#define REFUSED(error, change)                \
-	do {                                  \
-		change;                       \
-		check_body(&body, error);     \
-		body = good_body;             \
+#define REFUSED(error, change)            \
+	do {                              \
+		change;                   \
+		check_body(&body, error); \
+		body = good_body;         \
 	} while (0)
 	REFUSED(-EPROTONOSUPPORT, body.version = 2);
 	REFUSED(-EPROTONOSUPPORT, body.incompat = 4);
@@ -442,7 +442,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tests, 60);
+	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, test_new);
 	tcase_add_test(tests, test_checkpoints);
 	tcase_add_test(tests, test_cursors);

@@ -85,10 +85,10 @@ START_TEST(test_holder_line)
 		{ "nul\0more", 8, "in use by nul" },
 	};
 	struct bmf_store *first = stores_open(STORES_CREATE_LOCK), *second = NULL;
+	struct bmf_error err = { 0 };
 	char longer[1000];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct bmf_error err = { 0 };
 		char text[128];
 
 		stores_write(".mirrorfs/lock", cases[i].content, cases[i].nbytes);
@@ -104,7 +104,9 @@ START_TEST(test_holder_line)
 	ck_assert_int_eq(stores_open_result(BMF_STORE_LOCK, longer, &first, NULL), 0);
 	stores_close(first);
 	ck_assert_int_eq(stores_open_result(BMF_STORE_LOCK, NULL, &first, NULL), 0);
-	ck_assert_int_eq(stores_open_result(BMF_STORE_LOCK, NULL, &second, NULL), -EBUSY);
+	ck_assert_int_eq(stores_open_result(BMF_STORE_LOCK, NULL, &second, &err), -EBUSY);
+	ck_assert_str_eq(err.text, "lock '.mirrorfs/lock': in use by another process");
+	ck_assert_int_eq(stores_size(".mirrorfs/lock"), 1);
 	stores_close(first);
 }
 END_TEST
@@ -264,7 +266,8 @@ START_TEST(test_leftovers)
 	stores_write(".mirrorfs/manifest.tmp", "of a replica", 12);
 	stores_mkdir(".mirrorfs/bitmaps/dir.tmp");
 	stores_close(stores_open(BMF_STORE_CREATE));
-	ck_assert(stores_exists(gone[0]) && stores_exists(gone[1])); /* another's, who has the lock */
+	ck_assert(stores_exists(gone[0]) &&
+		  stores_exists(gone[1])); /* another's, who has the lock */
 	store = stores_open(BMF_STORE_LOCK);
 	ck_assert(!stores_exists(gone[0]) && !stores_exists(gone[1]));
 	ck_assert(!stores_exists(".mirrorfs/bitmaps/dir.tmp"));

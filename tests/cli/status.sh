@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# status.sh - shows sources and replicas, and changes nothing
+. "$(dirname "$0")/common.bash"
+requires_fuse
+
+mkdir s
+random_file s/a 10000000
+random_file s/b 70000
+"$MIRRORCTL" status s >out
+assert_contains "$(cat out)" "neither a source nor a replica"
+"$MIRRORCTL" status --json s | jq -e '.source == null and .replica == null' >/dev/null
+[ ! -e s/.mirrorfs ] || fail "status made a state directory"
+
+must_sync 0 s d
+must_sync 0 s e
+"$MIRRORCTL" status --json s >status.json
+assert_eq "$(json .source.mounted status.json)" false mounted
+assert_eq "$(json .source.block_size status.json)" 65536 block_size
+assert_eq "$(json '[.source.images[] | .path, .size] | join(" ")' status.json)" "a 10000000 b 70000"
+assert_eq "$(json '[.source.replicas[].dirty_bytes] | join(" ")' status.json)" "0 0" dirty
+assert_eq "$(json '[.source.replicas[].label] | sort | join(" ")' status.json)" \
+	"$(realpath d) $(realpath e)" labels
+assert_eq "$(json '.source.checkpoints[-1].number' status.json)" 2 checkpoint
+"$MIRRORCTL" status s >out
+assert_contains "$(cat out)" "$(realpath e)"
+
+mount_source s
+dd if=/dev/zero of=s/a bs=64k count=2 seek=10 conv=notrunc status=none
+printf 'x' | dd of=s/b bs=1 seek=69999 conv=notrunc status=none
+must_sync 0 s e
+dd if=/dev/zero of=s/a bs=64k count=1 seek=30 conv=notrunc status=none
+"$MIRRORCTL" status --json s >status.json
+assert_eq "$(json .source.mounted status.json)" true mounted
+assert_eq "$(json .source.pid status.json)" "${daemon_of[$(realpath s)]}" pid
+d_dirty=".source.replicas[] | select(.label == \"$(realpath d)\").dirty_bytes"
+e_dirty=".source.replicas[] | select(.label == \"$(realpath e)\").dirty_bytes"
+assert_eq "$(json "$d_dirty" status.json)" $((3 * 65536 + 70000 - 65536)) "dirty bytes of d"
+assert_eq "$(json "$e_dirty" status.json)" 65536 "dirty bytes of e"
+[ "$(json '.source.images[0].armed_regions' status.json)" -gt 0 ] || fail "nothing is armed"
+# it was right
+must_sync 0 s d
+assert_eq "$(json .bytes_scanned)" $((3 * 65536 + 70000 - 65536)) bytes_scanned
+unmount s
+
+"$MIRRORCTL" status --json d >status.json
+assert_eq "$(json .replica.complete status.json)" true complete
+assert_eq "$(json .replica.checkpoint.number status.json)" 4 checkpoint
+assert_eq "$(json .source status.json)" null source
+"$MIRRORCTL" status d | grep -q "complete at checkpoint 4" || fail "status of a replica"
+
+# trouble is told
+printf 'y' | dd of=s/b conv=notrunc status=none
+"$MIRRORCTL" status --json s >status.json
+assert_eq "$(json '.warnings[].reason' status.json)" changed-behind-mount warning
+"$MIRRORCTL" status s | grep -q "warning: 'b': changed behind the mount" || fail "no warning"
+
+for path in nowhere s/a; do
+	assert_fails "$MIRRORCTL" status "$path"
+	assert_eq "$code" 1 "exit code"
+	assert_one_line "$stderr"
+done

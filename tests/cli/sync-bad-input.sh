@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sync-bad-input.sh - what can't be done is refused: one line, a way out, nothing lost
+. "$(dirname "$0")/common.bash"
+
+mkdir s t
+random_file s/image 100000
+echo other >t/image
+must_sync 0 s d
+
+# refused PART SOURCE DEST: exit code 1, one line that has PART in it, and both are as before
+refused() {
+	local part=$1
+	shift
+	assert_fails "$MIRRORCTL" sync "$@"
+	assert_eq "$code" 1 "sync $*: exit code"
+	assert_one_line "$stderr"
+	assert_contains "$stderr" "$part" "sync $*"
+	assert_fails "$MIRRORCTL" sync --dry-run "$@"
+	assert_one_line "$stderr"
+}
+
+refused "'nowhere': no such file" nowhere d
+refused "not a directory" s/image d
+refused "choose another directory" s s
+refused "inside the source" s s/new
+refused "inside the source" s ./s/../s/new
+mkdir s/sub
+refused "inside the source" s s/sub
+[ ! -e s/new ] || fail "made a directory in the source"
+rmdir s/sub
+refused "the source is inside" s .
+refused "parent directory" s no/such/parent
+refused "not a directory" s s/image
+mkdir full && echo mine >full/file
+refused "not empty and not a replica" s full
+assert_eq "$(ls -A full)" file "a refused directory"
+refused "replica of another source" t d
+refused "replica of another source" t ./d/
+mkdir inner outer && mkdir outer/s
+refused "the source is inside" outer/s outer
+ln -s s to-s
+refused "choose another directory" to-s s
+must_sync 0 s d
+assert_equal_trees s d
+
+# a symlink to the source, and one to the replica, are fine
+ln -s d to-d
+must_sync 0 to-s to-d
+
+# with a fresh filesystem's directory it still counts as empty
+mkdir -p fresh/lost+found
+must_sync 0 s fresh
+[ -d fresh/lost+found ] || fail "removed lost+found"
+"$MIRRORCTL" verify s fresh || fail "verify minds lost+found"
+
+# a replica whose manifest is damaged, cut off, of another kind, from the future
+cp d/.mirrorfs/replica good
+for damage in 'truncate -s 0' 'truncate -s 30' 'truncate -s 200' 'flip 70' 'flip 9' 'magic'; do
+	cp good d/.mirrorfs/replica
+	case $damage in
+	flip*)
+		printf '\377' | dd of=d/.mirrorfs/replica bs=1 seek="${damage#flip }" conv=notrunc \
+			status=none
+		;;
+	magic) printf 'MFSSTATE' | dd of=d/.mirrorfs/replica conv=notrunc status=none ;;
+	*) $damage d/.mirrorfs/replica ;;
+	esac
+	list_tree d >before
+	refused "'d'" s d
+	list_tree d >after
+	cmp before after || fail "$damage: the replica was changed"
+	assert_fails "$MIRRORCTL" status d
+	assert_one_line "$stderr"
+done
+rm d/.mirrorfs/replica && mkdir d/.mirrorfs/replica
+refused "replica" s d
+rmdir d/.mirrorfs/replica
+refused "not empty and not a replica" s d
+cp good d/.mirrorfs/replica
+must_sync 0 s d
+
+# a source whose state is damaged begins a new lineage, and its replicas are not its own
+for damage in 'truncate -s 0' 'truncate -s 100'; do
+	cp -a s/.mirrorfs/state state.good
+	$damage s/.mirrorfs/state
+	assert_fails "$MIRRORCTL" status s
+	assert_one_line "$stderr"
+	assert_fails "$MIRRORCTL" sync s d
+	assert_one_line "$stderr"
+	assert_contains "$stderr" "another source"
+	rm -rf d
+	must_sync 0 s d
+	assert_equal_trees s d
+done
+
+# the command line
+for words in "" "frobnicate" "sync" "sync s" "sync s d x" "sync --frobnicate s d" "sync s --in" \
+	"status" "status s d" "status --quiet s" "verify s" "verify -x s d" "help nothing" "help a b"; do
+	# shellcheck disable=SC2086
+	assert_fails "$MIRRORCTL" $words
+	assert_eq "$code" 2 "mirrorctl $words: exit code"
+	assert_one_line "$stderr"
+done

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sync-full-disk.sh - a destination that is full, or read-only
+. "$(dirname "$0")/common.bash"
+requires_root
+requires mkfs.ext4 losetup
+
+drop_loop() {
+	umount -l "$work/mnt" 2>/dev/null || :
+	losetup -d "$1"
+}
+
+mkdir s mnt
+random_file s/small 1000000
+random_file s/large 60000000
+truncate -s 40M disk
+mkfs.ext4 -q -m 0 disk
+loop=$(losetup -f --show disk)
+cleanup_fn drop_loop "$loop"
+mount "$loop" mnt
+
+# the top of a fresh filesystem will do as a destination
+assert_fails "$MIRRORCTL" sync s mnt
+assert_eq "$code" 1 "exit code"
+assert_one_line "$stderr"
+assert_contains "$stderr" "large': no space left on device"
+! complete mnt || fail "complete, on a full disk"
+
+# with room again, the next sync makes it good
+truncate -s 20000000 s/large
+must_sync 0 s mnt
+assert_equal_trees s mnt
+
+# an update that doesn't fit
+truncate -s 0 s/large && random_file s/large 60000000
+assert_fails "$MIRRORCTL" sync s mnt
+assert_one_line "$stderr"
+assert_contains "$stderr" "no space left on device"
+random_file s/large 15000000
+sync_to s mnt
+assert_eq "$code" 3 "$(cat sync.err)"
+assert_equal_trees s mnt
+
+# read-only
+mount -o remount,ro mnt
+echo more >>s/small
+assert_fails "$MIRRORCTL" sync s mnt
+assert_eq "$code" 1 "exit code"
+assert_one_line "$stderr"
+assert_contains "$stderr" "read-only"
+"$MIRRORCTL" status mnt >/dev/null || fail "status of a read-only replica"
+assert_fails "$MIRRORCTL" verify --quiet s mnt
+assert_eq "$code" 1 "verify's exit code"
+mount -o remount,rw mnt
+sync_to s mnt
+assert_equal_trees s mnt
+
+# another filesystem below the replica is none of ours
+mkdir s/below && must_sync 0 s mnt
+mount -t tmpfs none mnt/below
+assert_fails "$MIRRORCTL" sync s mnt
+umount mnt/below
+assert_one_line "$stderr"
+assert_contains "$stderr" "another filesystem"
+must_sync 0 s mnt
+
+# no xattrs at the source: it can't be one
+mkdir noxattr
+mount -t ramfs none noxattr
+cleanup_fn umount -l "$work/noxattr"
+echo 1 >noxattr/image
+assert_fails "$MIRRORCTL" sync noxattr d
+assert_one_line "$stderr"
+assert_contains "$stderr" "extended attributes"
+
+# nor at the destination: it can, without them
+mkdir ram
+mount -t ramfs none ram
+cleanup_fn umount -l "$work/ram"
+setfattr -n user.left -v out s/small
+sync_to s ram/d
+assert_eq "$code" 0 "$(cat sync.err)"
+assert_contains "$(json '.warnings[]')" small warnings
+cmp s/large ram/d/large || fail "content differs"
+must_sync 0 s ram/d
+assert_eq "$(json .bytes_copied)" 0 "bytes_copied"

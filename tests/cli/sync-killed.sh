@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sync-killed.sh - a sync that is killed, anywhere, is made good by the next one
+. "$(dirname "$0")/common.bash"
+requires_fuse
+requires strace
+
+echo "SEED=$SEED"
+RANDOM=$SEED
+# strace and the leak checker both want to be the one who traces
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+
+# kill_at SYSCALL N: begins a sync that is killed at the Nth such call; 1 if it never came that far
+kill_at() {
+	local code=0
+	strace -f -qq -o /dev/null -e trace="$1" -e inject="$1:signal=KILL:when=$2" \
+		"$MIRRORCTL" sync --quiet s d 2>/dev/null || code=$?
+	[ "$code" = 137 ]
+}
+
+n=0
+# something of everything: content, names, metadata, a new image and a removed one
+change() {
+	n=$((n + 1))
+	random_file "piece$n" 150000
+	dd if="piece$n" of=s/a.raw bs=1000 seek=$((RANDOM % 9000)) conv=notrunc status=none
+	fallocate -p -o $((RANDOM * 100)) -l 200000 s/a.raw
+	truncate -s $((3000000 + RANDOM % 2 * 1000000)) s/b.raw
+	mv s/one s/t && mv s/two s/one && mv s/t s/two
+	mkdir "s/dir$n" && mv s/dir*/moved "s/dir$n/" 2>/dev/null || echo moved >"s/dir$n/moved"
+	[ ! -d "s/dir$((n - 1))" ] || rmdir "s/dir$((n - 1))"
+	mv "piece$n" "s/new$n"
+	rm -f "s/new$((n - 2))"
+	ln -f s/one "s/link$((n % 2))" && rm -f "s/link$(((n + 1) % 2))"
+	ln -sfn "target$n" s/sym
+	chmod "6$((n % 8))4" s/b.raw
+	setfattr -n "user.n$((n % 2))" -v "$n" s/a.raw
+	rm -f s/fifo && mkfifo s/fifo
+}
+
+mkdir s
+random_file s/a.raw 10000000
+random_file s/b.raw 3000000
+echo 1 >s/one && echo 2 >s/two
+mount_source s
+
+# the first sync too
+kill_at pwrite64 2 || fail "not killed"
+! complete d || fail "complete, with a first sync that was killed"
+must_sync 0 s d
+assert_equal_trees s d
+
+killed=0
+for call in pwrite64 ftruncate fallocate renameat2 renameat rename unlinkat mkdirat linkat symlinkat \
+	mknodat utimensat fchmod chmod fchmodat fchownat setxattr removexattr fsync fdatasync syncfs \
+	ioctl; do
+	for when in 1 2 $((3 + RANDOM % 8)); do
+		change
+		if kill_at "$call" "$when"; then
+			killed=$((killed + 1))
+		fi
+		# now and then the next one is killed too, or the source changes before it
+		[ $((RANDOM % 3)) != 0 ] || kill_at pwrite64 $((1 + RANDOM % 6)) || :
+		[ $((RANDOM % 3)) != 0 ] || change
+		must_sync 0 s d
+		json '.full_copies[].path' | grep -Ex 'a.raw|b.raw|one|two' >full || :
+		[ ! -s full ] || fail "killed at $call $when: copied in full: $(cat full)"
+		assert_equal_trees s d
+		complete d || fail "killed at $call $when: not complete"
+	done
+done
+echo "killed $killed times"
+[ "$killed" -ge 20 ] || fail "killed only $killed times"
+unmount s

@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sync-reasons.sh - full copies that a bitmap should have spared: exit code 3 and the reason
+. "$(dirname "$0")/common.bash"
+requires_fuse
+
+mkdir s
+for i in a b c; do
+	random_file s/$i 500000
+done
+mount_source s
+must_sync 0 s d
+
+# reasons PATH REASON ...: of the full copies
+reasons() {
+	must_sync 3 s d
+	assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "$*" "full copies"
+	assert_equal_trees s d
+	must_sync 0 s d
+	assert_eq "$(json '.full_copies | length')" 0 "full copies of the sync after"
+}
+
+# somebody touched the replica
+printf 'x' | dd of=d/a conv=notrunc status=none
+reasons a replica-changed
+touch -d '2020-01-01' d/b
+reasons b replica-changed
+truncate -s 1000 d/a
+rm d/c
+reasons a replica-changed c replica-missing
+cp d/a t && mv t d/a
+reasons a replica-missing
+mkdir d/extra && echo 1 >d/extra/file && ln -sf nowhere d/link
+must_sync 0 s d
+assert_equal_trees s d
+mv d/b d/elsewhere
+reasons b replica-changed
+
+# somebody keeps the replica's files by hard links: those are not written into
+cp -al d kept && rm -rf kept/.mirrorfs
+sha256sum kept/* >kept.sums
+printf 'y' | dd of=s/a conv=notrunc status=none
+printf 'y' | dd of=s/b conv=notrunc status=none
+reasons a replica-changed b replica-changed c replica-changed
+sha256sum -c --quiet kept.sums || fail "wrote into a hard link outside of the replica"
+rm -rf kept
+
+# the replica was restored from a backup: its checkpoint isn't known any more
+cp d/.mirrorfs/replica old
+for i in 1 2 3; do
+	printf '%s' "$i" | dd of=s/a conv=notrunc status=none
+	must_sync 0 s d
+done
+cp old d/.mirrorfs/replica
+reasons a lineage b lineage c lineage
+
+# a reason survives a sync that is killed
+printf 'x' | dd of=d/a conv=notrunc status=none
+cp d/.mirrorfs/replica before
+kill_sync KILL 0.02 s d
+reasons_left=$("$MIRRORCTL" status --json d | jq .replica.complete)
+must_sync 3 s d
+assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "a replica-changed" \
+	"full copies (complete was $reasons_left)"
+assert_equal_trees s d
+
+# changed behind the mount, a sidecar that is gone, one that is damaged, a copied id
+unmount s
+printf 'z' | dd of=s/b conv=notrunc status=none
+id=$(getfattr --only-values -n user.mirrorfs.id s/c)
+rm "s/.mirrorfs/bitmaps/$id"
+id=$(getfattr --only-values -n user.mirrorfs.id s/a)
+truncate -s 5000 "s/.mirrorfs/bitmaps/$id"
+reasons a sidecar-damaged b changed-behind-mount c sidecar-missing
+cp -a s/a s/copy
+must_sync 0 s d
+assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "copy new" "full copies"
+assert_equal_trees s d
+
+# an image that was replaced by another file is a new one
+cp s/a t && mv t s/a
+must_sync 0 s d
+assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "a new" "full copies"
+assert_equal_trees s d

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# verify.sh - each kind of difference is found, named, and told by the exit code
+. "$(dirname "$0")/common.bash"
+
+mkdir -p s/dir
+random_file s/image 1000000
+truncate -s 3M s/holes
+echo 1 >s/small
+ln s/small s/linked
+ln -s target s/sym
+mkfifo s/fifo
+must_sync 0 s good
+"$MIRRORCTL" verify s good >out
+assert_contains "$(cat out)" same
+
+# differs WORD TEXT COMMAND...: after COMMAND in a copy, only that is found
+differs() {
+	local word=$1 text=$2
+	shift 2
+	rm -rf d
+	cp -a good d
+	touch -r good d
+	"$@"
+	touch -r good/dir d/dir
+	touch -r good d
+	code=0
+	"$MIRRORCTL" verify --json s d >verify.json 2>err || code=$?
+	assert_eq "$code" 1 "$*: exit code"
+	assert_eq "$(jq -r .same verify.json)" false same
+	assert_eq "$(jq -r '[.differences[].what] | unique | join(" ")' verify.json)" "$word" "$*"
+	assert_contains "$(jq -r '.differences[] | .path + ": " + .text' verify.json)" "$text" "$*"
+	code=0
+	"$MIRRORCTL" verify s d >out || code=$?
+	assert_eq "$code" 1 "$*: exit code"
+	assert_contains "$(cat out)" "$text"
+	code=0
+	"$MIRRORCTL" verify --quiet s d >out 2>&1 || code=$?
+	assert_eq "$code" 1 "$*: exit code"
+	[ ! -s out ] || fail "quiet says: $(cat out)"
+}
+
+# without a change of its times
+stealthily() {
+	local file=$1
+	shift
+	cp --preserve=timestamps --attributes-only "$file" times 2>/dev/null || touch -r "$file" times
+	"$@"
+	touch -r times "$file"
+}
+poke() {
+	printf '\377\001' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+grow() {
+	truncate -s +1 "$1"
+}
+
+differs content "image: content differs at offset 700000 (1 block)" \
+	stealthily d/image poke d/image 700000
+differs content "holes: content differs at offset 2097152 (1 block)" \
+	stealthily d/holes poke d/holes 2097152
+differs content "(2 blocks)" stealthily d/holes poke d/holes 131071
+differs size "linked: size 2 != 3" stealthily d/small grow d/small
+differs mode "image: mode 0644 != 0640" chmod 640 d/image
+differs mtime "image: mtime" touch -d '2001-02-03 04:05:06.789' d/image
+differs xattr "user.extra" setfattr -n user.extra -v 1 d/image
+differs xattr "system.posix_acl_access" stealthily d/image setfacl -m u:1:rw -m m::r d/image
+differs only-in-source "small: only in source" rm d/small
+differs only-in-replica "dir/extra: only in replica" touch d/dir/extra
+differs links "" sh -c 'cp -p d/small t && rm d/linked && mv t d/linked'
+differs links "" sh -c 'ln -f d/image d/linked2 && rm d/linked && cp -p d/small d/linked && rm d/linked2'
+differs target "sym: symlink targets differ" sh -c 'rm d/sym && ln -s other d/sym && touch -h -r s/sym d/sym'
+differs type "fifo: fifo != regular file" sh -c 'rm d/fifo && touch d/fifo'
+
+# .mirrorfs and our xattrs don't count, and neither side has to be a source or a replica
+mkdir p q
+echo 1 >p/x && cp -a p/x q/x && touch -r p q
+setfattr -n user.mirrorfs.id -v whatever q/x
+"$MIRRORCTL" verify p q || fail "verify of plain directories"
+[ ! -e p/.mirrorfs ] || fail "verify made a state directory"
+
+# errors are 2
+for args in "nowhere d" "s nowhere" "s/image d" "s d/image"; do
+	# shellcheck disable=SC2086
+	assert_fails "$MIRRORCTL" verify $args
+	assert_eq "$code" 2 "verify $args: exit code"
+	assert_one_line "$stderr"
+done

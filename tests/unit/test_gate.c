@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_gate.c - the gate: nobody inside while it is closed, and nobody forgotten outside
+ *
+ * A wake-up that gets lost shows as a test that does not end.
+ */
+#include "config.h"
+
+#include "fs/gate.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define NWRITERS 8
+#define NCLOSERS 2
+#define NCLOSINGS 2000
+
+static struct mfs_gate gate;
+static atomic_int inside;
+static atomic_bool closed, finished;
+static atomic_ulong failures; /* check's assertions belong to the main thread */
+
+static void expect(bool condition)
+{
+	if (!condition)
+		atomic_fetch_add(&failures, 1);
+}
+
+/* Not atomic on purpose: the gate alone keeps those who read from those who write. */
+static struct {
+	unsigned long n;
+	char padding[64 - sizeof(unsigned long)];
+} written[NWRITERS];
+static unsigned long seen[NWRITERS];
+
+static void *write_all_the_time(void *arg)
+{
+	unsigned long i = (unsigned long)(uintptr_t)arg, rounds = 0;
+
+	while (!atomic_load(&finished)) {
+		mfs_gate_enter(&gate);
+		atomic_fetch_add(&inside, 1);
+		expect(!atomic_load(&closed));
+		written[i].n++;
+		if (rounds++ % 16 == i)
+			sched_yield(); /* let the closer come while we are inside */
+		expect(!atomic_load(&closed));
+		atomic_fetch_sub(&inside, 1);
+		mfs_gate_leave(&gate);
+	}
+	return NULL;
+}
+
+static void *close_and_open(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < NCLOSINGS; i++) {
+		mfs_gate_close(&gate);
+		expect(!atomic_exchange(&closed, true));
+		expect(atomic_load(&inside) == 0);
+		for (int w = 0; w < NWRITERS; w++) {
+			expect(written[w].n >= seen[w]);
+			seen[w] = written[w].n;
+		}
+		if (i % 7 == 0)
+			sched_yield(); /* let the writers come while it is closed */
+		for (int w = 0; w < NWRITERS; w++)
+			expect(written[w].n == seen[w]);
+		atomic_store(&closed, false);
+		mfs_gate_open(&gate);
+		if (i % 3 == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+START_TEST(test_closed_gate_holds_nobody)
+{
+	pthread_t writers[NWRITERS], closers[NCLOSERS];
+
+	mfs_gate_init(&gate);
+	for (uintptr_t i = 0; i < NWRITERS; i++)
+		ck_assert(pthread_create(&writers[i], NULL, write_all_the_time, (void *)i) == 0);
+	for (int i = 0; i < NCLOSERS; i++)
+		ck_assert(pthread_create(&closers[i], NULL, close_and_open, NULL) == 0);
+	for (int i = 0; i < NCLOSERS; i++)
+		pthread_join(closers[i], NULL);
+	atomic_store(&finished, true);
+	for (int i = 0; i < NWRITERS; i++)
+		pthread_join(writers[i], NULL);
+	ck_assert_uint_eq(atomic_load(&failures), 0);
+	for (int i = 0; i < NWRITERS; i++)
+		ck_assert_msg(written[i].n > 0, "writer %d never got in", i);
+	mfs_gate_destroy(&gate);
+}
+END_TEST
+
+static void *enter_and_leave(void *arg)
+{
+	mfs_gate_enter(&gate);
+	atomic_store((atomic_bool *)arg, true);
+	mfs_gate_leave(&gate);
+	return NULL;
+}
+
+/* More threads than shards, all of them outside when it opens. */
+START_TEST(test_everybody_is_woken)
+{
+	static atomic_bool entered[3 * MFS_GATE_SHARDS];
+	pthread_t threads[3 * MFS_GATE_SHARDS];
+
+	mfs_gate_init(&gate);
+	for (int round = 0; round < 20; round++) {
+		mfs_gate_close(&gate);
+		for (int i = 0; i < 3 * MFS_GATE_SHARDS; i++) {
+			atomic_store(&entered[i], false);
+			ck_assert(pthread_create(&threads[i], NULL, enter_and_leave, &entered[i]) ==
+				  0);
+		}
+		for (int i = 0; i < 3 * MFS_GATE_SHARDS; i++)
+			ck_assert(!atomic_load(&entered[i]));
+		mfs_gate_open(&gate);
+		for (int i = 0; i < 3 * MFS_GATE_SHARDS; i++) {
+			pthread_join(threads[i], NULL);
+			ck_assert(atomic_load(&entered[i]));
+		}
+	}
+	mfs_gate_destroy(&gate);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("gate");
+	TCase *tcase = tcase_create("gate");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, test_closed_gate_holds_nobody);
+	tcase_add_test(tcase, test_everybody_is_woken);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
