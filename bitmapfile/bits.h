@@ -4,8 +4,8 @@
  *
  * One is used for the blocks that changed in a generation, one for the armed
  * regions of an image.  Memory grows with the number of distinct 32768-bit
- * chunks in which a bit was set, not with the highest position; a chunk whose
- * bits are all set costs no memory of its own.
+ * chunks in which a bit was set, not with the highest position; chunks that are
+ * set as a whole cost none, however many.
  *
  * Threads: set, clear, test, test_all, next and count may run concurrently on
  * one object without a lock of the caller's.  Every access to a bit is

@@ -127,7 +127,8 @@ static int encode_piece(struct encoder *e, struct bmf_bits_piece *piece)
 
 int bmf_bits_encode(const struct bmf_bits *bits, void **ret_buf, size_t *ret_nbytes)
 {
-	struct encoder e = { .buf = malloc(sizeof(struct record)), .capacity = sizeof(struct record) };
+	struct encoder e = { .buf = malloc(sizeof(struct record)),
+			     .capacity = sizeof(struct record) };
 	struct bmf_bits_piece piece;
 	uint64_t at = 0;
 	int r = e.buf ? 0 : -ENOMEM;
@@ -150,8 +151,8 @@ int bmf_bits_encode(const struct bmf_bits *bits, void **ret_buf, size_t *ret_nby
 struct decoder {
 	const uint8_t *next;
 	size_t left;
-	uint64_t free_from;  /* the first chunk that a record may name */
-	bool after_full;     /* the last record was one of full chunks */
+	uint64_t free_from; /* the first chunk that a record may name */
+	bool after_full;    /* the last record was one of full chunks */
 };
 
 static bool take(struct decoder *d, void *ret, size_t nbytes)

@@ -16,7 +16,8 @@ int bmf_bits_union_into(struct bmf_bits *dst, const struct bmf_bits *src)
 	struct bmf_bits_piece piece;
 	int r;
 
-	for (uint64_t at = 0; bmf_bits_next_piece(src, at, &piece); at = piece.first + piece.nchunks) {
+	for (uint64_t at = 0; bmf_bits_next_piece(src, at, &piece);
+	     at = piece.first + piece.nchunks) {
 		r = bmf_bits_add_piece(dst, &piece);
 		if (r < 0)
 			return r;

@@ -186,8 +186,7 @@ static int check_intact(const uint8_t *doc, size_t nbytes, const char *name, con
 		return bmf_error_set(err, -ENOMEM, "read '%s': no memory", name);
 	if (memcmp(&sum, &envelope.checksum, sizeof(sum)) != 0)
 		return damaged(err, name, "wrong checksum");
-	if (le32_get(envelope.reserved) != 0 ||
-	    memcmp(envelope.padding, zeros, sizeof(zeros)) != 0)
+	if (le32_get(envelope.reserved) != 0 || memcmp(envelope.padding, zeros, sizeof(zeros)) != 0)
 		return damaged(err, name, "reserved bytes in use");
 	return 0;
 }

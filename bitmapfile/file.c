@@ -104,7 +104,8 @@ static int open_temp(const struct bmf_io *io, int dirfd, const char *temp)
 }
 
 /* Gives the temporary file its content, durably.  *fd is closed on failure. */
-static int fill_temp(const struct bmf_io *io, int *fd, const void *buf, size_t nbytes, bool keep_open)
+static int fill_temp(const struct bmf_io *io, int *fd, const void *buf, size_t nbytes,
+		     bool keep_open)
 {
 	ssize_t put = io->pwrite(io, *fd, buf, nbytes, 0);
 	int r = put < 0 ? (int)put : io->fsync(io, *fd);

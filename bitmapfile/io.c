@@ -12,16 +12,17 @@
 #include <unistd.h>
 
 /* The value of expression, as often as it takes without EINTR; or -errno. */
-#define RESTARTED(type, expression)                          \
-	({                                                   \
-		type result_;                                \
-		do                                           \
-			result_ = (expression);              \
-		while (result_ < 0 && errno == EINTR);       \
-		result_ < 0 ? (type)-errno : result_;        \
+#define RESTARTED(type, expression)                    \
+	({                                             \
+		type result_;                          \
+		do                                     \
+			result_ = (expression);        \
+		while (result_ < 0 && errno == EINTR); \
+		result_ < 0 ? (type)-errno : result_;  \
 	})
 
-static int posix_openat(const struct bmf_io *io, int dirfd, const char *name, int flags, mode_t mode)
+static int posix_openat(const struct bmf_io *io, int dirfd, const char *name, int flags,
+			mode_t mode)
 {
 	(void)io;
 	return RESTARTED(int, openat(dirfd, name, flags | O_CLOEXEC, mode));
@@ -140,8 +141,8 @@ static int posix_fallocate_mode(const struct bmf_io *io, int fd, int mode, off_t
 	return RESTARTED(int, fallocate(fd, mode, offset, nbytes));
 }
 
-static ssize_t posix_copy_file_range(const struct bmf_io *io, int fd_in, off_t offset_in, int fd_out,
-				     off_t offset_out, size_t nbytes)
+static ssize_t posix_copy_file_range(const struct bmf_io *io, int fd_in, off_t offset_in,
+				     int fd_out, off_t offset_out, size_t nbytes)
 {
 	(void)io;
 	return RESTARTED(ssize_t,

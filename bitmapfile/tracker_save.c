@@ -235,6 +235,7 @@ int bmf_tracker_save_locked(struct bmf_tracker *t, unsigned int flags, uint64_t 
 	 */
 	if (doc->active != atomic_load(&t->generation))
 		atomic_store(&t->unsaved, true);
+	t->reason = doc->reason; /* what was dropped has a reason of its own (I4) */
 	take_sections(t, doc);
 	bmf_sidecar_free(t->sidecar);
 	t->sidecar = doc;

@@ -56,31 +56,37 @@ int mfs_creds_give(struct mfs *fs, const struct fuse_ctx *ctx, const struct mfs_
 	return fstat(fd, st) < 0 ? -errno : 0;
 }
 
-void mfs_creds_drop_privileges(struct mfs *fs, const struct fuse_ctx *ctx, struct mfs_node *node)
+static void drop_privileges(struct mfs *fs, const struct mfs_node *node)
 {
-	struct mfs_proc_path path;
+	struct mfs_proc_path path = mfs_proc_path(node->fd);
 	struct stat st;
 	mode_t mode;
 
-	/* A daemon that is not root loses them by its own write. */
-	if (ctx->uid == 0 || !fs->is_root || !atomic_load(&node->privileged))
-		return;
-	/* Before looking: who gives privileges meanwhile sets it again. */
-	atomic_store(&node->privileged, false);
 	if (fstat(node->fd, &st) < 0)
 		return;
-	path = mfs_proc_path(node->fd);
 	mode = st.st_mode & 07777 & ~(mode_t)S_ISUID;
 	if (mode & S_IXGRP)
 		mode &= ~(mode_t)S_ISGID;
 	if (mode != (st.st_mode & 07777)) {
 		mfs_image_touch(fs, node);
 		chmod(path.text, mode);
+		/* Not when its time is over: somebody may be about to execute it.  -1: no data. */
+		fuse_lowlevel_notify_inval_inode(fs->session, (uintptr_t)node, -1, 0);
 	}
 	if (getxattr(path.text, XATTR_CAPS, NULL, 0) >= 0) {
 		mfs_image_touch(fs, node);
 		removexattr(path.text, XATTR_CAPS);
 	}
+}
+
+void mfs_creds_drop_privileges(struct mfs *fs, const struct fuse_ctx *ctx, struct mfs_node *node)
+{
+	/* A daemon that is not root loses them by its own write. */
+	if (ctx->uid == 0 || !fs->is_root || !atomic_load(&node->privileged))
+		return;
+	/* Before looking: who gives privileges meanwhile sets it again. */
+	atomic_store(&node->privileged, false);
+	drop_privileges(fs, node);
 }
 
 void mfs_creds_may_have_privileges(struct mfs_node *node)

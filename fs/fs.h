@@ -23,7 +23,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+struct fuse_session;
+
 struct mfs {
+	struct fuse_session *session;
 	const struct bmf_io *io;
 	int source_fd;
 	struct bmf_source *source; /* NULL: the filesystem of the source is read-only */

@@ -155,11 +155,12 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 	return r;
 }
 
-static int init(struct mfs *fs, int source_fd)
+static int init(struct mfs *fs, struct fuse_session *session, int source_fd)
 {
 	int r;
 
 	*fs = (struct mfs){
+		.session = session,
 		.io = &bmf_io_posix,
 		.source_fd = source_fd,
 		.is_root = geteuid() == 0,
@@ -237,7 +238,7 @@ static int run(struct mfs_options *options)
 			mfs_log(LOG_ERR, "start: %s", strerror(-r));
 	}
 	if (r == 0)
-		r = init(&fs, source_fd);
+		r = init(&fs, session, source_fd);
 	if (r == 0)
 		r = run_session(&fs, session, options);
 	fuse_session_destroy(session);

@@ -81,22 +81,22 @@ static bool continues(const unsigned char *s, size_t n, unsigned char low, unsig
 	return true;
 }
 
-size_t text_utf8(const char *text)
+size_t text_utf8(const char *s)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	const unsigned char *u = (const unsigned char *)s;
 
-	if (s[0] < 0x80)
+	if (u[0] < 0x80)
 		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		return continues(s + 1, 1, 0x80, 0xbf) ? 2 : 0;
-	if ((s[0] & 0xf0) == 0xe0) /* neither overlong nor a surrogate */
-		return continues(s + 1, 2, s[0] == 0xe0 ? 0xa0 : 0x80,
-				 s[0] == 0xed ? 0x9f : 0xbf)
+	if (u[0] >= 0xc2 && u[0] <= 0xdf)
+		return continues(u + 1, 1, 0x80, 0xbf) ? 2 : 0;
+	if ((u[0] & 0xf0) == 0xe0) /* neither overlong nor a surrogate */
+		return continues(u + 1, 2, u[0] == 0xe0 ? 0xa0 : 0x80,
+				 u[0] == 0xed ? 0x9f : 0xbf)
 			       ? 3
 			       : 0;
-	if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		return continues(s + 1, 3, s[0] == 0xf0 ? 0x90 : 0x80,
-				 s[0] == 0xf4 ? 0x8f : 0xbf)
+	if (u[0] >= 0xf0 && u[0] <= 0xf4)
+		return continues(u + 1, 3, u[0] == 0xf0 ? 0x90 : 0x80,
+				 u[0] == 0xf4 ? 0x8f : 0xbf)
 			       ? 4
 			       : 0;
 	return 0;
@@ -139,7 +139,7 @@ static void escape_one(const char **s, char out[5])
 
 char *text_quote(const char *name, char *buf, size_t size)
 {
-	size_t used = 0;
+	size_t used = 0, cut = 0; /* where "..." still fits */
 
 	while (*name) {
 		char piece[5];
@@ -147,13 +147,15 @@ char *text_quote(const char *name, char *buf, size_t size)
 
 		escape_one(&name, piece);
 		n = strlen(piece);
-		if (used + n + (*name ? 3 : 0) >= size) {
-			memcpy(buf + used, "...", 3);
-			used += 3;
+		if (used + n >= size) {
+			memcpy(buf + cut, "...", 3);
+			used = cut + 3;
 			break;
 		}
 		memcpy(buf + used, piece, n);
 		used += n;
+		if (used + 3 < size)
+			cut = used;
 	}
 	buf[used] = '\0';
 	return buf;

@@ -35,7 +35,8 @@ bool text_is_utf8(const char *s);
 
 /*
  * A name for a terminal: a backslash is doubled, newline and tab are \n and \t, other
- * control characters and bytes that are not UTF-8 are \xHH.  Cut with "..." at size.
+ * control characters and bytes that are not UTF-8 are \xHH.  Cut with "..." at size,
+ * which is at least 4.
  */
 char *text_quote(const char *name, char *buf, size_t size);
 

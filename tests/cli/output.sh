@@ -47,21 +47,24 @@ echo 1 >./-d/x
 # every option and verb that help knows is in the man page, and the other way round
 page=$TOP/man/mirrorctl.8
 "$MIRRORCTL" help | awk '/^  [a-z]/ { print $1 }' >verbs
-for verb in $(cat verbs); do
+while read -r verb; do
 	"$MIRRORCTL" help "$verb" | awk '/^  --/ { print $1 }'
-done | sort -u >help-options
-grep -Eo 'Fl \\-[a-z]+(\\-[a-z]+)*' "$page" | sed 's/Fl /-/' | tr -d '\\' | sort -u >page-options
+done <verbs | sort -u >help-options
+grep -Eo 'Fl \\-[a-z]+(\\-[a-z]+)*' "$page" | sed 's/Fl /-/; s/\\//g' | sort -u >page-options
 diff <(printf -- '--help\n--version\n' | sort -u - help-options) page-options ||
 	fail "options of help (<) and man page (>)"
 while read -r verb; do
 	grep -q "^\.Ss mirrorctl $verb\$" "$page" || fail "$verb is not in the man page"
 done <verbs
 # and every field of the JSON documents
-"$MIRRORCTL" sync --json s d | jq -r 'keys[]' >fields
-"$MIRRORCTL" verify --json s d | jq -r 'keys[]' >>fields
-"$MIRRORCTL" status --json s | jq -r 'keys[], (.source | keys[]), (.source.images[0] | keys[]),
-	(.source.replicas[0] | keys[]), (.source.checkpoints[0] | keys[])' >>fields
-"$MIRRORCTL" status --json d | jq -r '.replica | keys[]' >>fields
+{
+	"$MIRRORCTL" sync --json s d | jq -r 'keys[]'
+	"$MIRRORCTL" verify --json s d | jq -r 'keys[]'
+	"$MIRRORCTL" status --json s | jq -r 'keys[], (.source | keys[]),
+		(.source.images[0] | keys[]), (.source.replicas[0] | keys[]),
+		(.source.checkpoints[0] | keys[])'
+	"$MIRRORCTL" status --json d | jq -r '.replica | keys[]'
+} >fields
 sed 's/\\//g' "$page" >page
 while read -r field; do
 	grep -qw -- "$field" page || fail "JSON field $field is not in the man page"

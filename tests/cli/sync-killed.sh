@@ -69,6 +69,24 @@ for call in pwrite64 ftruncate fallocate renameat2 renameat rename unlinkat mkdi
 		complete d || fail "killed at $call $when: not complete"
 	done
 done
+# told too late: the replica knows better than the source where it is
+for when in 1 2 3 4 5 6 7 8; do
+	change
+	kill_at ioctl "$when" || break
+	change
+	must_sync 0 s d
+	assert_equal_trees s d
+done
+
+# the reason for a full copy survives
+printf 'x' | dd of=d/a.raw conv=notrunc status=none
+kill_at pwrite64 4 || fail "not killed"
+! complete d || fail "complete, though a full copy was killed"
+must_sync 3 s d
+assert_eq "$(json '[.full_copies[] | select(.expected | not) | .path, .reason] | join(" ")')" \
+	"a.raw replica-changed" "full copies"
+assert_equal_trees s d
+
 echo "killed $killed times"
 [ "$killed" -ge 20 ] || fail "killed only $killed times"
 unmount s

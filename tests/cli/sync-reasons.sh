@@ -54,16 +54,6 @@ done
 cp old d/.mirrorfs/replica
 reasons a lineage b lineage c lineage
 
-# a reason survives a sync that is killed
-printf 'x' | dd of=d/a conv=notrunc status=none
-cp d/.mirrorfs/replica before
-kill_sync KILL 0.02 s d
-reasons_left=$("$MIRRORCTL" status --json d | jq .replica.complete)
-must_sync 3 s d
-assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "a replica-changed" \
-	"full copies (complete was $reasons_left)"
-assert_equal_trees s d
-
 # changed behind the mount, a sidecar that is gone, one that is damaged, a copied id
 unmount s
 printf 'z' | dd of=s/b conv=notrunc status=none

@@ -19,7 +19,7 @@
 . "$TOP/tests/compare.sh"
 
 requires_fuse
-requires getfattr getfacl diff
+requires getfattr getfacl diff fallocate
 
 rounds=${ROUNDS:-4}
 operations=${OPERATIONS:-120}
@@ -49,13 +49,13 @@ assert_copied_at_most() { # BLOCK
 	}
 }
 
-# Sparse in part, so that there are holes to fill and to keep.
+# With holes to fill and to keep, and data at their ends, to cut off.
 make_images() { # DIR
 	local i
 	mkdir "$1"
 	for i in 0 1 2 3; do
-		random_file "$1/image$i" $((20 << 20))
-		truncate -s $((24 << 20)) "$1/image$i"
+		random_file "$1/image$i" $((24 << 20))
+		fallocate -p -o $((8 << 20)) -l $((4 << 20)) "$1/image$i"
 	done
 }
 

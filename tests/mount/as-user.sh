@@ -56,6 +56,12 @@ if ! grep -qs '^user_allow_other' /etc/fuse.conf; then
 	assert_one_line "$stderr"
 	assert_contains "$stderr" user_allow_other
 fi
+# without the program that mounts for him
+mount --bind /dev/null "$(command -v fusermount3)"
+assert_fails user_mount "$work/source" "$work/mnt"
+assert_one_line "$stderr"
+assert_contains "$stderr" fusermount3
+umount "$(command -v fusermount3)"
 # nothing of these failures is in the way
 user_mount "$work/source" "$work/mnt"
 as_user fusermount3 -u mnt

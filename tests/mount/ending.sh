@@ -54,6 +54,19 @@ for i in 1 2 3; do
 done
 fusermount3 -u mnt
 
+# It waits for one that was unmounted and still saves: here somebody who has its lock.
+coproc HOLDER { client locker ofd source/.mirrorfs/lock hold; }
+holder=$HOLDER_PID
+read -r line <&"${HOLDER[0]}"
+"$MIRRORFS" "$work/source" "$work/mnt" &
+starter=$!
+sleep 0.5
+kill -0 "$starter" || fail "did not wait for the lock"
+eval "exec ${HOLDER[1]}>&-"
+wait "$holder"
+wait "$starter" || fail "waited for the lock in vain"
+fusermount3 -u mnt
+
 # Killed: a dead mount stays behind, the source is well, and a new mount says what to do.
 for mnt in mnt source; do
 	mount_source source "$mnt"

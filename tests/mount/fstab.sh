@@ -57,3 +57,8 @@ assert_contains "$stderr" "Read-only"
 unmount_any mnt
 assert_fails mount -t fuse.mirrorfs "$work/source" "$work/mnt" -o nonsense
 assert_contains "$stderr" nonsense
+
+# what other tools hand on unfiltered
+mount_source source mnt "defaults,rw,auto,noauto,nofail,_netdev,user=me,nouser,users,owner,group,\
+relatime,norelatime,strictatime,nodiratime,lazytime,silent,comment=text,x-gvfs-show,X-mount.mkdir"
+unmount mnt

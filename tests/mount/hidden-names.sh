@@ -35,9 +35,13 @@ rm -r mnt/d/.mirrorfs
 
 assert_fails getfattr -n user.mirrorfs.id mnt/image
 assert_contains "$stderr" "No such attribute"
-assert_eq "$(getfattr -d -m - mnt/image)" "" "list with nothing else in it"
+assert_eq "$(client xattrs mnt/image)" "" "list with nothing else in it"
 setfattr -n user.mine -v 1 mnt/image
-assert_eq "$(getfattr -d -m - mnt/image | grep -c =)" 1 "list"
+assert_eq "$(client xattrs mnt/image)" user.mine "list"
+setfattr -n user.0 -v 1 mnt/image
+setfattr -n user.z -v 1 mnt/image
+assert_eq "$(client xattrs mnt/image | sort)" "$(printf 'user.0\nuser.mine\nuser.z')" "list of more"
+assert_contains "$(client xattrs source/image)" user.mirrorfs.id "list beneath"
 assert_fails setfattr -n user.mirrorfs.id -v x mnt/image
 assert_contains "$stderr" "not permitted"
 assert_fails setfattr -n user.mirrorfs.other -v x mnt/d

@@ -38,6 +38,11 @@ as_user mkdir mnt/shared/d
 assert_eq "$(stat -c %u:%g mnt/shared/f)" 65534:1234 "in a set-group-ID directory"
 assert_eq "$(stat -c %u:%g:%a mnt/shared/d)" 65534:1234:2755 "directory in a set-group-ID directory"
 
+mkdir mnt/roots
+chmod 2777 mnt/roots
+as_user touch mnt/roots/f
+assert_eq "$(stat -c %u:%g mnt/roots/f)" 65534:0 "in a set-group-ID directory of root's"
+
 # what a write, buffered or direct, or a truncate by another user takes away
 privileged() {
 	cp /bin/true mnt/prog
@@ -49,6 +54,7 @@ assert_eq "$(stat -c %a source/prog)" 777 "after a write"
 privileged 6777
 as_user dd if=/dev/zero of=mnt/prog bs=4096 count=1 conv=notrunc oflag=direct status=none
 assert_eq "$(stat -c %a source/prog)" 777 "after a direct write"
+assert_eq "$(stat -c %a mnt/prog)" 777 "as the kernel has it"
 chmod 6777 mnt/prog
 as_user dd if=/dev/zero of=mnt/prog bs=4096 count=1 conv=notrunc oflag=direct status=none
 assert_eq "$(stat -c %a source/prog)" 777 "after another direct write"

@@ -31,17 +31,18 @@ static int next_fault(struct faultio *f, unsigned int op)
  * The body of an operation: carries out `call` unless it is to fail without effect;
  * gives its result or the injected error.
  */
-#define INJECT(f, op, call)                                  \
-	do {                                                 \
-		int error_ = next_fault(f, op);              \
-		if (!error_)                                 \
-			return call;                         \
-		if ((f)->flags & FAULTIO_AFTER)              \
-			(void)(call);                        \
-		return error_;                               \
+#define INJECT(f, op, call)                     \
+	do {                                    \
+		int error_ = next_fault(f, op); \
+		if (!error_)                    \
+			return call;            \
+		if ((f)->flags & FAULTIO_AFTER) \
+			(void)(call);           \
+		return error_;                  \
 	} while (0)
 
-static int fault_openat(const struct bmf_io *io, int dirfd, const char *name, int flags, mode_t mode)
+static int fault_openat(const struct bmf_io *io, int dirfd, const char *name, int flags,
+			mode_t mode)
 {
 	struct faultio *f = fault_of(io);
 	int error = next_fault(f, FAULTIO_OPENAT);
@@ -112,8 +113,8 @@ static ssize_t fault_pwrite_dsync(const struct bmf_io *io, int fd, const void *b
 {
 	struct faultio *f = fault_of(io);
 	int error = next_fault(f, FAULTIO_PWRITE_DSYNC);
-	ssize_t put = f->under->pwrite_dsync(f->under, fd, buf, bytes_to_write(f, error, nbytes),
-					     offset);
+	ssize_t put =
+		f->under->pwrite_dsync(f->under, fd, buf, bytes_to_write(f, error, nbytes), offset);
 
 	return error ? error : put;
 }
@@ -146,8 +147,8 @@ static int fault_fallocate(const struct bmf_io *io, int fd, int mode, off_t offs
 	INJECT(f, FAULTIO_FALLOCATE, f->under->fallocate(f->under, fd, mode, offset, nbytes));
 }
 
-static ssize_t fault_copy_file_range(const struct bmf_io *io, int fd_in, off_t offset_in, int fd_out,
-				     off_t offset_out, size_t nbytes)
+static ssize_t fault_copy_file_range(const struct bmf_io *io, int fd_in, off_t offset_in,
+				     int fd_out, off_t offset_out, size_t nbytes)
 {
 	struct faultio *f = fault_of(io);
 

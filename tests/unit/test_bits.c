@@ -221,8 +221,8 @@ START_TEST(unites)
 END_TEST
 
 /* Each block, by its bytes: set when any byte of it was in a set block, else not. */
-static void check_converted(const struct model *m, const struct bmf_bits *to, unsigned int from_shift,
-			    unsigned int to_shift)
+static void check_converted(const struct model *m, const struct bmf_bits *to,
+			    unsigned int from_shift, unsigned int to_shift)
 {
 	uint64_t total = m->ncells << from_shift, nblocks = ((total - 1) >> to_shift) + 1;
 

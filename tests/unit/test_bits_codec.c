@@ -102,8 +102,8 @@ START_TEST(known_bytes)
 
 	check_encodes_to(bits, "", 0);
 	content = add_chunk(&b, 0, 0);
-	content[0] = 0x09; /* bits 0 and 3 */
-	content[1] = 0x80; /* bit 15 */
+	content[0] = 0x09;    /* bits 0 and 3 */
+	content[1] = 0x80;    /* bit 15 */
 	content[4095] = 0x80; /* bit 32767 */
 	add_record(&b, 1, 2);
 	content = add_chunk(&b, 3, 0xff);
@@ -194,14 +194,10 @@ START_TEST(refuses_what_is_out_of_range)
 		uint64_t first, nfull;
 		bool ok;
 	} heads[] = {
-		{ LAST_CHUNK, 1, true },
-		{ LAST_CHUNK, 2, false },
-		{ LAST_CHUNK + 1, 1, false },
-		{ 0, LAST_CHUNK + 1, true },
-		{ 0, LAST_CHUNK + 2, false },
-		{ 1, LAST_CHUNK + 1, false },
-		{ 1, UINT64_MAX, false },
-		{ UINT64_MAX, 1, false },
+		{ LAST_CHUNK, 1, true },	   { LAST_CHUNK, 2, false },
+		{ LAST_CHUNK + 1, 1, false },	   { 0, LAST_CHUNK + 1, true },
+		{ 0, LAST_CHUNK + 2, false },	   { 1, LAST_CHUNK + 1, false },
+		{ 1, UINT64_MAX, false },	   { UINT64_MAX, 1, false },
 		{ UINT64_MAX, UINT64_MAX, false },
 	};
 	struct bytes b = { .nbytes = 0 };

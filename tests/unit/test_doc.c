@@ -55,7 +55,8 @@ static int open_copy(const void *data, size_t nbytes, uint32_t max_version, uint
 
 	memcpy(copy, data, nbytes);
 	*err = (struct bmf_error){ 0 };
-	result = bmf_doc_open(&r, copy, nbytes, "some/doc", MAGIC, max_version, known_incompat, err);
+	result =
+		bmf_doc_open(&r, copy, nbytes, "some/doc", MAGIC, max_version, known_incompat, err);
 	free(copy);
 	ck_assert((r.error == 4711) == (result < 0));
 	ck_assert_int_eq(err->code, result);
@@ -102,12 +103,21 @@ START_TEST(known_bytes)
 {
 	/* magic, version, incompat, compat, reserved, body_nbytes; checksum; padding; body */
 	static const uint8_t known[HEADER + 43] =
-		"TESTDOC\0" "\x02\0\0\0" "\x04\0\0\0" "\0\0\0\0" "\0\0\0\0"
-		"\x2b\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+		"TESTDOC\0"
+		"\x02\0\0\0"
+		"\x04\0\0\0"
+		"\0\0\0\0"
+		"\0\0\0\0"
+		"\x2b\0\0\0\0\0\0\0"
 		"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-		"\xa1" "\xb4\xb3\xb2\xb1" "\xc8\xc7\xc6\xc5\xc4\xc3\xc2\xc1"
+		"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+		"\xa1"
+		"\xb4\xb3\xb2\xb1"
+		"\xc8\xc7\xc6\xc5\xc4\xc3\xc2\xc1"
 		"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"
-		"\x06\0\0\0" "a name" "\0\0\0"; /* and the NUL, for one more */
+		"\x06\0\0\0"
+		"a name"
+		"\0\0\0"; /* and the NUL, for one more */
 	struct doc doc = make_sample();
 	uint8_t want[sizeof(known)];
 	XXH128_canonical_t sum;
@@ -260,7 +270,8 @@ START_TEST(strings_have_limits)
 	ck_assert_int_eq(bmf_doc_finish(&w, &buf, &nbytes), -EMSGSIZE);
 	ck_assert(buf == &w && nbytes == 77);
 
-	ck_assert_ptr_null(read_string(BMF_DOC_STRING_MAX + 1, large, BMF_DOC_STRING_MAX + 1, &end));
+	ck_assert_ptr_null(
+		read_string(BMF_DOC_STRING_MAX + 1, large, BMF_DOC_STRING_MAX + 1, &end));
 	ck_assert_int_eq(end, -EBADMSG);
 	string = read_string(BMF_DOC_STRING_MAX, large, BMF_DOC_STRING_MAX, &end);
 	ck_assert_uint_eq(strlen(string), BMF_DOC_STRING_MAX);

@@ -63,8 +63,11 @@ END_TEST
 START_TEST(what_is_no_id_is_refused)
 {
 	static const char *const texts[] = {
-		"", "x", "f81d4fae-7dec-41d0-a765-00a0c91e6bf",
-		"f81d4fae-7dec-41d0-a765-00a0c91e6bf67", "f81d4fae-7dec-41d0-a765_00a0c91e6bf6",
+		"",
+		"x",
+		"f81d4fae-7dec-41d0-a765-00a0c91e6bf",
+		"f81d4fae-7dec-41d0-a765-00a0c91e6bf67",
+		"f81d4fae-7dec-41d0-a765_00a0c91e6bf6",
 		"00000000-0000-0000-0000-000000000000",
 	};
 	struct bmf_uuid got = { { 1 } };

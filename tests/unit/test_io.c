@@ -23,11 +23,11 @@ static const struct bmf_io *const io = &bmf_io_posix;
  * interrupted, and to know no RWF_DSYNC.
  */
 static struct {
-	size_t most;		/* bytes a call; 0: any number */
-	bool interrupt;		/* every other call gives EINTR */
-	bool interrupted;	/* the last one did */
-	bool write_nothing;	/* pwrite gives 0 */
-	int dsync_error;	/* of pwritev2; 0: none */
+	size_t most;		 /* bytes a call; 0: any number */
+	bool interrupt;		 /* every other call gives EINTR */
+	bool interrupted;	 /* the last one did */
+	bool write_nothing;	 /* pwrite gives 0 */
+	int dsync_error;	 /* of pwritev2; 0: none */
 	unsigned int dsync_left; /* calls of pwritev2 before it begins */
 	unsigned int fdatasyncs;
 } kernel;
@@ -45,6 +45,7 @@ static size_t at_most(size_t nbytes)
 	return kernel.most && nbytes > kernel.most ? kernel.most : nbytes;
 }
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): unistd.h has its own */
 ssize_t pread(int fd, void *buf, size_t nbytes, off_t offset)
 {
 	if (interrupted())
@@ -82,6 +83,7 @@ int fdatasync(int fd)
 	kernel.fdatasyncs++;
 	return (int)syscall(SYS_fdatasync, fd);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static int create(const char *name)
 {
@@ -174,8 +176,9 @@ START_TEST(reads_and_writes_are_full)
 		int fd = create("full");
 
 		memset(in, 0, sizeof(in));
-		ck_assert_int_eq((dsync ? io->pwrite_dsync : io->pwrite)(io, fd, out, sizeof(out), 11),
-				 sizeof(out));
+		ck_assert_int_eq(
+			(dsync ? io->pwrite_dsync : io->pwrite)(io, fd, out, sizeof(out), 11),
+			sizeof(out));
 		ck_assert_int_eq(io->pread(io, fd, in, sizeof(in), 11), sizeof(out));
 		ck_assert_mem_eq(in, out, sizeof(out));
 		ck_assert_int_eq(io->pread(io, fd, in, 100, 11 + sizeof(out) - 30), 30);
@@ -484,8 +487,8 @@ START_TEST(replacing_keeps_the_order)
 		bmf_io_replace_file(&fault.io, scratch_fd, "doc", "new text", 8, true, NULL), -EIO);
 	ck_assert(content_is_new("doc"));
 	faultio_arm(&fault, FAULTIO_FSYNC, 0, 0, 0);
-	ck_assert_int_eq(
-		bmf_io_replace_file(&fault.io, scratch_fd, "doc", "old", 3, false, NULL), 0);
+	ck_assert_int_eq(bmf_io_replace_file(&fault.io, scratch_fd, "doc", "old", 3, false, NULL),
+			 0);
 	ck_assert_uint_eq(faultio_calls(&fault), 1);
 }
 END_TEST

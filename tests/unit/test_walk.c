@@ -304,7 +304,8 @@ START_TEST(a_top_that_is_none)
 	make_file("file");
 	ck_assert_int_eq(bmf_walk(-1, visit, &record, &err), -EBADF);
 	ck_assert_str_eq(err.text, "read '.': Bad file descriptor");
-	ck_assert_int_eq(bmf_walk(openat(top_fd, "file", O_RDONLY), visit, &record, &err), -ENOTDIR);
+	ck_assert_int_eq(bmf_walk(openat(top_fd, "file", O_RDONLY), visit, &record, &err),
+			 -ENOTDIR);
 	ck_assert_uint_eq(record.entries, 0);
 }
 END_TEST
