@@ -199,9 +199,9 @@ check-mount: ## run the tests of a mounted filesystem
 # a daemon goes nowhere.  (gcc 12 also misplaces what is aligned to 64 bytes, like the
 # gate, when it looks for uses of the stack after return.)
 ASAN_CC ?= clang
-check-asan: ## unit, mount, cli and oracle tests under AddressSanitizer and UBSan
+check-asan: ## all tests under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory run-tests BUILD='$(BUILD)/asan' CC='$(ASAN_CC)' WERROR= DEBUG=1 \
-		SANITIZE=address,undefined TESTS='$(or $(TESTS),unit mount cli oracle)'
+		SANITIZE=address,undefined TESTS='$(or $(TESTS),unit mount cli crash qemu)'
 
 # Some kernels spread mappings wider than ThreadSanitizer can stand; hence setarch.
 check-tsan: ## unit tests under ThreadSanitizer

@@ -47,45 +47,53 @@ static void keep_tracker(struct bmf_tracker *t)
 }
 
 /* May the tracker leave memory?  With table_lock held, and no other user. */
-static bool is_at_rest(const struct bmf_tracker *t)
+static bool is_at_rest(struct bmf_tracker *t)
 {
-	struct bmf_tracker *u = (struct bmf_tracker *)t;
-
-	if (atomic_load(&u->unlinked))
+	if (atomic_load(&t->unlinked))
 		return true;
-	if (atomic_load(&u->failed))
+	if (atomic_load(&t->failed))
 		return false; /* the error sticks to the image */
-	if (atomic_load(&u->mode) == BMF_MODE_TRACKED)
-		return !atomic_load(&u->in_use) && !atomic_load(&u->unsaved);
+	if (atomic_load(&t->mode) == BMF_MODE_TRACKED)
+		return !atomic_load(&t->in_use) && !atomic_load(&t->unsaved);
 	/*
 	 * An untracked one holds bits that matter only from a rollover until it is
 	 * adopted at the end of that.
 	 */
-	return !atomic_load(&u->source->committing);
+	return !atomic_load(&t->source->committing);
 }
 
-static void unlink_from_table(struct bmf_source *s, struct bmf_tracker **link)
+void bmf_tracker_put(struct bmf_tracker *t)
 {
-	struct bmf_tracker *t = *link;
+	struct bmf_tracker *dropped = NULL;
 
-	*link = t->next;
-	s->ntrackers--;
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->source->table_lock);
+	/*
+	 * Others stay until bmf_source_keep() finds them saved.  One of a file that isn't
+	 * known to any checkpoint has nothing to save, and there may be very many such.
+	 */
+	if (--t->refs == 0 && !t->has_id && t->reason == BMF_REASON_NEW && is_at_rest(t)) {
+		bmf_source_unlist_locked(t->source, t);
+		dropped = t;
+	}
+	pthread_mutex_unlock(&t->source->table_lock);
+	bmf_tracker_free(dropped);
 }
 
 /* Takes one tracker at rest out of the table; NULL when there is none. */
 static struct bmf_tracker *take_resting(struct bmf_source *s, size_t bucket)
 {
-	struct bmf_tracker *found = NULL;
+	struct bmf_tracker *t;
 
 	pthread_mutex_lock(&s->table_lock);
-	for (struct bmf_tracker **link = &s->table[bucket]; *link; link = &(*link)->next)
-		if ((*link)->refs == 0 && is_at_rest(*link)) {
-			found = *link;
-			unlink_from_table(s, link);
-			break;
-		}
+	t = s->table[bucket];
+	while (t && (t->refs > 0 || !is_at_rest(t)))
+		t = t->next;
+	if (t)
+		bmf_source_unlist_locked(s, t);
 	pthread_mutex_unlock(&s->table_lock);
-	return found;
+	return t;
 }
 
 void bmf_source_keep(struct bmf_source *s)

@@ -33,6 +33,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Walks of the tree at most, the last of them with moves held up. */
+#define WALKS_MAX 4
+
 void bmf_source_advance(struct bmf_source *s)
 {
 	/* before the generation moves: see R4 at the top */
@@ -42,12 +45,22 @@ void bmf_source_advance(struct bmf_source *s)
 
 void bmf_source_move_begin(struct bmf_source *s)
 {
-	atomic_fetch_add(&s->moves_begun, 1);
+	pthread_rwlock_rdlock(&s->moves_lock);
+	atomic_fetch_add(&s->moves.begun, 1);
 }
 
 void bmf_source_move_end(struct bmf_source *s)
 {
-	atomic_fetch_add(&s->moves_ended, 1);
+	atomic_fetch_add(&s->moves.ended, 1);
+	pthread_rwlock_unlock(&s->moves_lock);
+}
+
+struct bmf_moves bmf_source_moves(struct bmf_source *s)
+{
+	/* the ended ones first: never more than have begun */
+	uint64_t ended = atomic_load(&s->moves.ended);
+
+	return (struct bmf_moves){ .begun = atomic_load(&s->moves.begun), .ended = ended };
 }
 
 static int64_t now_ns(void)
@@ -276,20 +289,47 @@ static int remove_if_unseen(const struct bmf_uuid *image, void *arg)
 	return 0;
 }
 
+/*
+ * Sees every image.  One whose name moves may not be found, and a sidecar that
+ * nobody has looked at after a crash would be read as if all were well (I1).  So the walk is
+ * repeated until nothing has moved meanwhile; if need be, with moves held up: by then
+ * there is nothing left to do but to look.
+ */
+static int visit_all(struct adoption *a, struct bmf_error *err)
+{
+	struct bmf_source *s = a->source;
+
+	for (int attempt = 1;; attempt++) {
+		bool hold = attempt == WALKS_MAX, still;
+		struct bmf_moves before;
+		int r;
+
+		if (hold)
+			pthread_rwlock_wrlock(&s->moves_lock);
+		a->commit->images = a->commit->untrackable = 0;
+		a->nseen = 0;
+		before = bmf_source_moves(s);
+		r = bmf_walk(s->store->source_fd, visit_image, a, err);
+		still = bmf_source_moves(s).begun == before.ended;
+		if (hold)
+			pthread_rwlock_unlock(&s->moves_lock);
+		if (r < 0 || still || hold)
+			return r;
+	}
+}
+
 /* R4 and R5 */
 static int adopt_all(struct bmf_source *s, struct bmf_commit *commit, struct bmf_error *err)
 {
 	struct adoption a = { .source = s, .commit = commit };
-	uint64_t moves = atomic_load(&s->moves_ended);
 	int r;
 
 	r = bmf_source_state(s, &a.state);
 	if (r == 0)
-		r = bmf_walk(s->store->source_fd, visit_image, &a, err);
+		r = visit_all(&a, err);
 	if (r == 0)
 		r = bmf_store_sync_names(s->store);
-	/* those that ended before it, and no others, have begun after it */
-	if (r == 0 && note_tracked(&a) == 0 && atomic_load(&s->moves_begun) == moves) {
+	if (r == 0 && note_tracked(&a) == 0) {
 		if (a.nseen > 0)
 			qsort(a.seen, a.nseen, sizeof(*a.seen), compare_uuids);
 		/* what can't be removed now will be another time */

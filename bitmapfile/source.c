@@ -94,6 +94,7 @@ int bmf_source_open(const struct bmf_io *io, int source_fd, const struct bmf_sou
 		    struct bmf_source **ret, struct bmf_error *err)
 {
 	struct bmf_source *s = calloc(1, sizeof(*s));
+	pthread_rwlockattr_t attr;
 	int r;
 
 	if (!s)
@@ -101,6 +102,11 @@ int bmf_source_open(const struct bmf_io *io, int source_fd, const struct bmf_sou
 	s->io = io;
 	s->options = *options;
 	pthread_mutex_init(&s->rollover_lock, NULL);
+	/* by default a walk would wait for as long as there are moves */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&s->moves_lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&s->state_lock, NULL);
 	pthread_mutex_init(&s->table_lock, NULL);
 	r = bmf_store_open(io, source_fd, BMF_STORE_LOCK | (options->create ? BMF_STORE_CREATE : 0),
@@ -163,6 +169,7 @@ int bmf_source_close(struct bmf_source *s)
 	bmf_store_close(s->store);
 	bmf_state_free(s->state);
 	pthread_mutex_destroy(&s->rollover_lock);
+	pthread_rwlock_destroy(&s->moves_lock);
 	pthread_mutex_destroy(&s->state_lock);
 	pthread_mutex_destroy(&s->table_lock);
 	free(s);
@@ -239,6 +246,16 @@ int bmf_source_track(struct bmf_source *s, int fd, struct bmf_tracker **ret)
 	pthread_mutex_unlock(&t->lock);
 	*ret = t;
 	return 0;
+}
+
+void bmf_source_unlist_locked(struct bmf_source *s, struct bmf_tracker *t)
+{
+	struct bmf_tracker **link = &s->table[bucket_of(t->dev, t->ino)];
+
+	while (*link != t)
+		link = &(*link)->next;
+	*link = t->next;
+	s->ntrackers--;
 }
 
 int bmf_source_collect(struct bmf_source *s, struct bmf_tracker ***ret, size_t *ret_n)

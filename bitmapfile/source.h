@@ -101,11 +101,18 @@ int bmf_source_arrived(struct bmf_source *source, const struct bmf_uuid *replica
 		       const struct bmf_checkpoint *checkpoint, const char *label);
 
 /*
- * Around each rename and link, of files and directories: what moves while a commit looks
- * at the tree may not be found there, and still isn't gone.  Calls pair up.
+ * Around each rename and link, of files and directories: what moves while somebody looks
+ * at the tree may not be found there, and still isn't gone.  Calls pair up, in one
+ * thread.  begin may wait for a commit that looks at the tree, for as long as a walk takes.
  */
 void bmf_source_move_begin(struct bmf_source *source);
 void bmf_source_move_end(struct bmf_source *source);
+
+/* Who looks at the tree has seen all of it if no move has begun but those that had ended before. */
+struct bmf_moves {
+	uint64_t begun, ended;
+};
+struct bmf_moves bmf_source_moves(struct bmf_source *source);
 
 /* Forgets a replica: -ENOENT if it wasn't known. */
 int bmf_source_forget(struct bmf_source *source, const struct bmf_uuid *replica);

@@ -98,16 +98,6 @@ struct bmf_tracker *bmf_tracker_get(struct bmf_tracker *t)
 	return t;
 }
 
-void bmf_tracker_put(struct bmf_tracker *t)
-{
-	if (!t)
-		return;
-	/* One without users stays in the table until bmf_source_keep() finds it saved. */
-	pthread_mutex_lock(&t->source->table_lock);
-	t->refs--;
-	pthread_mutex_unlock(&t->source->table_lock);
-}
-
 void bmf_tracker_opened(struct bmf_tracker *t)
 {
 	atomic_fetch_add(&t->openers, 1);

@@ -4,6 +4,7 @@
  *
  * Lock order, outermost first:
  *   source->rollover_lock   one commit at a time; guards replacement of source->state
+ *   source->moves_lock      held shared around a rename, or by a commit to hold renames up
  *   tracker->lock           one save or arming of a sidecar at a time
  *   source->table_lock      the table of trackers; held for moments only
  *   source->state_lock      the pointer source->state; held for moments only
@@ -84,8 +85,10 @@ struct bmf_source {
 	/* The one that the state on disk has: at most `generation`. */
 	_Atomic uint64_t durable_generation;
 
-	/* Moves of names; between two equal readings of both, nothing moved. */
-	_Atomic uint64_t moves_begun, moves_ended;
+	struct {
+		_Atomic uint64_t begun, ended;
+	} moves;
+	pthread_rwlock_t moves_lock; /* shared by moves; by a walk that must not miss any */
 
 	pthread_mutex_t rollover_lock;
 	_Atomic bool committing; /* trackers that are untracked must stay in the table */
@@ -152,6 +155,9 @@ void bmf_source_notice(struct bmf_source *source, const struct bmf_tracker *trac
 
 /* Is there a tracker of that file? */
 bool bmf_source_has(struct bmf_source *source, const struct stat *st);
+
+/* Takes a tracker out of the table; table_lock is held. */
+void bmf_source_unlist_locked(struct bmf_source *source, struct bmf_tracker *tracker);
 
 /*
  * All trackers at this moment, each with a reference.  The caller frees the array and

@@ -33,6 +33,7 @@ struct mfs_control_info {
 	uint64_t source_dev, source_ino; /* out */
 	struct bmf_uuid source; /* out */
 	uint64_t generation; /* out */
+	uint64_t moves_begun, moves_ended; /* out: see struct bmf_moves */
 };
 
 /* A rollover.  When it returns, all bits before the checkpoint are in the sidecars. */

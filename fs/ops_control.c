@@ -46,6 +46,7 @@ static bool is_terminated(const char label[MFS_CONTROL_LABEL])
 
 static int do_info(struct mfs *fs, struct mfs_control_info *info)
 {
+	struct bmf_moves moves = bmf_source_moves(fs->source);
 	struct bmf_state *state;
 	struct stat st;
 	int r;
@@ -64,6 +65,8 @@ static int do_info(struct mfs *fs, struct mfs_control_info *info)
 		.source_ino = st.st_ino,
 		.source = state->source,
 		.generation = state->generation,
+		.moves_begun = moves.begun,
+		.moves_ended = moves.ended,
 	};
 	bmf_state_free(state);
 	return 0;

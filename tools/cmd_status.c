@@ -101,8 +101,7 @@ static json_t *replica_json(const struct manifest *manifest)
 
 	json_put_uuid(object, "uuid", &manifest->replica);
 	json_put_uuid(object, "source", &manifest->source);
-	json_put_checkpoint(object, "checkpoint", manifest->checkpoint,
-			    &manifest->checkpoint_uuid);
+	json_put_checkpoint(object, "checkpoint", manifest->checkpoint, &manifest->checkpoint_uuid);
 	json_put_bool(object, "complete", manifest->complete);
 	json_put_time(object, "last_sync", manifest->time_ns);
 	for (size_t i = 0; i < manifest->nimages; i++) {
@@ -231,7 +230,8 @@ static void print_replica(const struct manifest *manifest)
 		       text_time(manifest->time_ns, when), manifest->nimages,
 		       text_bytes(bytes, total));
 	else
-		printf("incomplete: a sync that began at %s hasn't ended; the next one makes it good\n",
+		printf("incomplete: a sync that began at %s hasn't ended; the next one makes it "
+		       "good\n",
 		       text_time(manifest->time_ns, when));
 }
 

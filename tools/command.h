@@ -23,7 +23,7 @@
 
 struct command {
 	const char *name;
-	const char *args;	 /* for people: "SOURCE DEST" */
+	const char *args; /* for people: "SOURCE DEST" */
 	int min_args, max_args;
 	unsigned int options;	 /* OPTION_ bits that it takes */
 	int usage_status;	 /* exit code of a usage error */

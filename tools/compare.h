@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct compare {
-	int a_fd, b_fd; /* O_RDONLY */
-	size_t block;	/* bytes: differing blocks are counted */
+	int a_fd, b_fd;				  /* O_RDONLY */
+	size_t block;				  /* bytes: differing blocks are counted */
 	void (*tick)(void *arg, uint64_t nbytes); /* told of every step; may be NULL */
 	void *tick_arg;
 

@@ -67,7 +67,8 @@ static int write_all(struct copy *copy, const char *buf, size_t nbytes, uint64_t
 	size_t done = 0;
 
 	while (done < nbytes) {
-		ssize_t n = pwrite(copy->dest_fd, buf + done, nbytes - done, (off_t)(offset + done));
+		ssize_t n =
+			pwrite(copy->dest_fd, buf + done, nbytes - done, (off_t)(offset + done));
 
 		if (n < 0 && errno != EINTR)
 			return failed(copy, -errno, "write", false, offset + done);

@@ -51,8 +51,8 @@ int fail_errno(struct bmf_error *err, int code, const char *verb, const char *to
 	return bmf_error_set(err, code, "%s '%s': %s", verb, quoted, fail_reason(code));
 }
 
-int fail_text(struct bmf_error *err, int code, const char *verb, const char *top,
-	      const char *below, const char *format, ...)
+int fail_text(struct bmf_error *err, int code, const char *verb, const char *top, const char *below,
+	      const char *format, ...)
 {
 	char quoted[TEXT_NAME], reason[512];
 	va_list args;

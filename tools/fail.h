@@ -14,8 +14,8 @@
 int fail_errno(struct bmf_error *err, int code, const char *verb, const char *top,
 	       const char *below);
 
-int fail_text(struct bmf_error *err, int code, const char *verb, const char *top,
-	      const char *below, const char *format, ...) __attribute__((format(printf, 6, 7)));
+int fail_text(struct bmf_error *err, int code, const char *verb, const char *top, const char *below,
+	      const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* The errno's text with a lower-case first letter; valid until the thread's next call. */
 const char *fail_reason(int code);

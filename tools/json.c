@@ -86,7 +86,9 @@ void json_put_checkpoint(json_t *object, const char *key, uint64_t number,
 
 int json_print(json_t *document)
 {
-	char *text = out_of_memory || !document ? NULL : json_dumps(document, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	char *text = out_of_memory || !document
+			     ? NULL
+			     : json_dumps(document, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
 	json_decref(document);
 	if (!text)

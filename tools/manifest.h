@@ -34,8 +34,8 @@
 
 struct manifest_image {
 	struct bmf_uuid image;
-	char *path;	     /* owned */
-	unsigned int reason; /* enum full_reason */
+	char *path;		/* owned */
+	unsigned int reason;	/* enum full_reason */
 	struct bmf_stamp stamp; /* all zero: there is no file yet */
 };
 

@@ -33,9 +33,9 @@ unsigned int meta_compare(const struct meta *source, const struct meta *dest);
 
 /* What was left undone, because the filesystem or our rights don't allow it. */
 struct meta_refusal {
-	unsigned int what;	 /* META_ bits */
-	const char *xattr;	 /* if META_XATTRS; belongs to source or dest */
-	int error;		 /* a negative errno, if META_OWNER or META_MODE */
+	unsigned int what; /* META_ bits */
+	const char *xattr; /* if META_XATTRS; belongs to source or dest */
+	int error;	   /* a negative errno, if META_OWNER or META_MODE */
 };
 
 /*

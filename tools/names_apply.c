@@ -166,8 +166,8 @@ static int take_step(const struct name_step *step, int dest_fd)
 static const char *verb_of(enum name_kind kind)
 {
 	static const char *const verbs[] = {
-		[NAME_ASIDE] = "move",	  [NAME_UNLINK] = "remove", [NAME_RMDIR] = "remove",
-		[NAME_MKDIR] = "make",	  [NAME_PLACE] = "move to", [NAME_CREATE] = "make",
+		[NAME_ASIDE] = "move", [NAME_UNLINK] = "remove", [NAME_RMDIR] = "remove",
+		[NAME_MKDIR] = "make", [NAME_PLACE] = "move to", [NAME_CREATE] = "make",
 		[NAME_LINK] = "link",
 	};
 

@@ -134,7 +134,6 @@ static int decide(struct planner *p, struct plan_node *node, const struct bmf_hi
 
 	if (node->has_id)
 		entry = manifest_find(manifest, &node->id);
-	p->plan->recognised += entry != NULL;
 	if (entry) {
 		struct tree_node *file = find_file(p, entry, &touched);
 

@@ -28,20 +28,19 @@ struct plan_node {
 	/* Of an image. */
 	bool has_id;
 	struct bmf_uuid id;
-	bool work;	     /* its content is to be copied: */
-	unsigned int reason; /*   in full, and why; or FULL_NONE: by bits */
-	struct bmf_bits *bits; /* owned */
-	uint64_t scan;	       /* bytes to be looked at */
+	bool work;		/* its content is to be copied: */
+	unsigned int reason;	/*   in full, and why; or FULL_NONE: by bits */
+	struct bmf_bits *bits;	/* owned */
+	uint64_t scan;		/* bytes to be looked at */
 	struct bmf_stamp stamp; /* of the replica's file */
 };
 
 struct plan {
-	struct tree *source, *dest;   /* borrowed */
-	struct plan_node *nodes;      /* one for each of source->nodes */
-	struct plan_node **claims;    /* one for each of dest->nodes: who takes it, or NULL */
+	struct tree *source, *dest; /* borrowed */
+	struct plan_node *nodes;    /* one for each of source->nodes */
+	struct plan_node **claims;  /* one for each of dest->nodes: who takes it, or NULL */
 	unsigned int block_shift;
 	uint64_t images, images_changed;
-	uint64_t recognised; /* images that are in the manifest */
 	uint64_t bytes_total, scan_total, armed_bytes;
 	bool any_meta; /* of a node whose content isn't to be copied */
 };
@@ -51,9 +50,9 @@ struct plan_input {
 	struct source_view *view;
 	const struct bmf_state *state; /* NULL: a source without one, in a dry run */
 	const struct manifest *manifest;
-	bool known;    /* the manifest's checkpoint is one of the source's */
-	uint64_t to;   /* the checkpoint's number */
-	bool estimate; /* it was not really made: a dry run */
+	bool known;	  /* the manifest's checkpoint is one of the source's */
+	uint64_t to;	  /* the checkpoint's number */
+	bool estimate;	  /* it was not really made: a dry run */
 	bool untrackable; /* making it, the source found images that it can't give an id */
 	struct tree *source, *dest;
 };

@@ -53,6 +53,31 @@ static bool is_within(int fd, const struct stat *ancestor)
 	return within;
 }
 
+/*
+ * Is a directory above fd a replica?  A sync of that one would remove what is in fd.
+ * self: fd itself counts too.
+ */
+static bool is_in_replica(int fd, bool self)
+{
+	struct stat here, last = { 0 }, st;
+	int at = beneath_reopen(fd, O_PATH | O_DIRECTORY);
+	bool found = false, counts = self;
+
+	while (!found && at >= 0 && fstat(at, &here) == 0 && !same_file(&here, &last)) {
+		int up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		found = counts &&
+			fstatat(at, BMF_STATE_DIR "/" MANIFEST_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0;
+		counts = true;
+		close(at);
+		at = up;
+		last = here;
+	}
+	if (at >= 0)
+		close(at);
+	return found;
+}
+
 static bool dirs_overlap(int source_fd, int dest_fd, bool *ret_equal, bool *ret_source_inside)
 {
 	struct stat source, dest;
@@ -70,6 +95,10 @@ static int check_apart(const char *path, int fd, bool parent, const struct sourc
 {
 	bool equal = false, inside = false;
 
+	if (is_in_replica(fd, parent))
+		return fail_text(err, -EINVAL, "open destination", path, NULL,
+				 "it is inside another replica, whose next sync would remove it; "
+				 "choose another directory");
 	if (!dirs_overlap(view->fd, fd, &equal, &inside) &&
 	    !dirs_overlap(view->mount_fd, fd, &equal, &inside))
 		return 0;
@@ -95,8 +124,9 @@ static int check_not_mounted(const char *path, int fd, struct bmf_error *err)
 	if (!point && ioctl(fd, MFS_CONTROL_INFO, &info) < 0)
 		return 0;
 	free(point);
-	return fail_text(err, -EBUSY, "open destination", path, NULL,
-			 "a mirrorfs is mounted there; choose a directory that isn't, or unmount it");
+	return fail_text(
+		err, -EBUSY, "open destination", path, NULL,
+		"a mirrorfs is mounted there; choose a directory that isn't, or unmount it");
 }
 
 /* Its directory for the checks that come before it is made. */
@@ -290,8 +320,8 @@ static int make_manifest(struct replica *replica, const struct bmf_uuid *source,
 	return r;
 }
 
-int replica_open(const char *path, const struct source_view *view,
-		 const struct bmf_uuid *source, struct replica *ret, struct bmf_error *err)
+int replica_open(const char *path, const struct source_view *view, const struct bmf_uuid *source,
+		 struct replica *ret, struct bmf_error *err)
 {
 	struct replica replica = { .path = path, .fd = -1 };
 	int r;
@@ -319,8 +349,8 @@ int replica_open(const char *path, const struct source_view *view,
 	return 0;
 }
 
-int replica_look(const char *path, const struct source_view *view,
-		 const struct bmf_uuid *source, struct replica *ret, struct bmf_error *err)
+int replica_look(const char *path, const struct source_view *view, const struct bmf_uuid *source,
+		 struct replica *ret, struct bmf_error *err)
 {
 	struct replica replica = { .path = path, .fd = -1 };
 	int r;

@@ -13,10 +13,10 @@
 #include <stdbool.h>
 
 struct replica {
-	const char *path; /* as given; borrowed */
-	char *label;	  /* its absolute path; owned */
-	int fd;		  /* -1: does not exist (only when looking) */
-	struct bmf_store *store; /* holds the lock; NULL when looking */
+	const char *path;	  /* as given; borrowed */
+	char *label;		  /* its absolute path; owned */
+	int fd;			  /* -1: does not exist (only when looking) */
+	struct bmf_store *store;  /* holds the lock; NULL when looking */
 	struct manifest manifest; /* all zero when there is none yet */
 	bool has_manifest;
 };
@@ -28,15 +28,15 @@ struct replica {
  * source, a mirrorfs mount, one that has files and is no replica, a replica of another
  * source.
  */
-int replica_open(const char *path, const struct source_view *view,
-		 const struct bmf_uuid *source, struct replica *ret, struct bmf_error *err);
+int replica_open(const char *path, const struct source_view *view, const struct bmf_uuid *source,
+		 struct replica *ret, struct bmf_error *err);
 
 /*
  * The same for a dry run: changes nothing; DEST need not exist; source may be NULL when
  * the source has no UUID yet.
  */
-int replica_look(const char *path, const struct source_view *view,
-		 const struct bmf_uuid *source, struct replica *ret, struct bmf_error *err);
+int replica_look(const char *path, const struct source_view *view, const struct bmf_uuid *source,
+		 struct replica *ret, struct bmf_error *err);
 
 /* Reads the manifest of the directory open as fd.  -ENOENT: there is none (no message). */
 int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct bmf_error *err);

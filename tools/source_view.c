@@ -5,6 +5,7 @@
 #include "tools/fail.h"
 #include "tools/mounts.h"
 #include "tools/source_view.h"
+#include "tools/stop.h"
 
 #include "bitmapfile/identity.h"
 
@@ -162,7 +163,7 @@ static int open_unmounted(struct source_view *view, bool track, struct bmf_error
 		else
 			r = bmf_store_open(&bmf_io_posix, view->fd, BMF_STORE_LOCK, holder,
 					   &view->store, &why);
-		if (r != -EBUSY || !worth_waiting(&why))
+		if (r != -EBUSY || stop_signal() || !worth_waiting(&why))
 			break;
 		pause_ms(BUSY_PAUSE_MS);
 	}
@@ -254,6 +255,17 @@ int source_view_state(struct source_view *view, struct bmf_state **ret, struct b
 	return 0;
 }
 
+int source_view_moves(struct source_view *view, struct bmf_moves *ret, struct bmf_error *err)
+{
+	struct mfs_control_info info = { 0 };
+
+	if (view->mount_fd >= 0 && ioctl(view->mount_fd, MFS_CONTROL_INFO, &info) < 0)
+		return fail_text(err, -errno, "read source", view->path, NULL,
+				 "its mirrorfs does not answer: %s", fail_reason(-errno));
+	*ret = (struct bmf_moves){ .begun = info.moves_begun, .ended = info.moves_ended };
+	return 0;
+}
+
 int source_view_history(struct source_view *view, const struct bmf_state *state, int fd,
 			bool estimate, struct bmf_history *ret, struct bmf_error *err)
 {
@@ -287,8 +299,8 @@ static int commit_mounted(struct source_view *view, const struct bmf_uuid *repli
 	return 0;
 }
 
-int source_view_commit(struct source_view *view, const struct bmf_uuid *replica,
-		       const char *label, struct source_view_commit *ret, struct bmf_error *err)
+int source_view_commit(struct source_view *view, const struct bmf_uuid *replica, const char *label,
+		       struct source_view_commit *ret, struct bmf_error *err)
 {
 	struct bmf_commit commit;
 	struct bmf_error why = { 0 };

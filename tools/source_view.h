@@ -21,9 +21,9 @@
 #include <stdbool.h>
 
 struct source_view {
-	const char *path; /* as given; borrowed */
-	int fd;		  /* the source directory itself, readable */
-	int mount_fd;	  /* -1: not mounted */
+	const char *path;	      /* as given; borrowed */
+	int fd;			      /* the source directory itself, readable */
+	int mount_fd;		      /* -1: not mounted */
 	struct mfs_control_info info; /* if mounted */
 	struct bmf_source *source;    /* not mounted, and opened by source_view_track */
 	struct bmf_store *store;      /* NULL: no state directory */
@@ -54,13 +54,19 @@ int source_view_read(struct source_view *view, struct bmf_error *err);
 /* The state as it is now. */
 int source_view_state(struct source_view *view, struct bmf_state **ret, struct bmf_error *err);
 
+/*
+ * The renames that have been made through the mount: whoever reads names has seen all of
+ * them if none has begun meanwhile.  None are made in a source that isn't mounted.
+ */
+int source_view_moves(struct source_view *view, struct bmf_moves *ret, struct bmf_error *err);
+
 /* What is known of the image open as fd; estimate: no checkpoint was made just before. */
 int source_view_history(struct source_view *view, const struct bmf_state *state, int fd,
 			bool estimate, struct bmf_history *ret, struct bmf_error *err);
 
 /* A new checkpoint, pending for the replica; see bmf_source_commit(). */
-int source_view_commit(struct source_view *view, const struct bmf_uuid *replica,
-		       const char *label, struct source_view_commit *ret, struct bmf_error *err);
+int source_view_commit(struct source_view *view, const struct bmf_uuid *replica, const char *label,
+		       struct source_view_commit *ret, struct bmf_error *err);
 
 /* See bmf_source_arrived(). */
 int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica,

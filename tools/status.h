@@ -28,7 +28,7 @@ struct status_image {
 struct status {
 	bool is_source;
 	bool mounted;
-	int pid; /* if mounted */
+	int pid;		 /* if mounted */
 	struct bmf_state *state; /* of a source */
 	struct status_image *images;
 	size_t nimages, room;

@@ -63,7 +63,8 @@
 /* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
 #define FLUSH_EACH_MAX 64
 
-#define WALKS_MAX 3
+/* How often a live tree is read again because names moved. */
+#define WALKS_MAX 10
 
 /* What is said of one image isn't repeated: it is among the full copies, with its reason. */
 static void on_notice(void *arg, const char *text)
@@ -165,12 +166,13 @@ static int read_dest(struct sync *s)
 	int moving, r = tree_new(s->replica.path, s->replica.fd, &s->dest);
 
 	if (r < 0 || s->replica.fd < 0)
-		return r < 0 ? bmf_error_set(s->err, r, "read replica: %s", fail_reason(r)) :
-			       tree_finish(s->dest);
+		return r < 0 ? bmf_error_set(s->err, r, "read replica: %s", fail_reason(r))
+			     : tree_finish(s->dest);
 	r = tree_add(s->dest, s->replica.fd, "", TREE_STAMPS | TREE_ONE_FILESYSTEM, s->err);
 	if (r < 0)
 		return r;
-	moving = openat(s->replica.fd, PLAN_MOVING, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	moving =
+		openat(s->replica.fd, PLAN_MOVING, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (moving >= 0) {
 		r = tree_add(s->dest, moving, PLAN_MOVING "/", TREE_STAMPS | TREE_ONE_FILESYSTEM,
 			     s->err);
@@ -213,19 +215,26 @@ static void forget_plan(struct sync *s)
 
 /*
  * A walk of a live tree may miss what is renamed at that moment.  To take such an image for
- * a removed one would cost a full copy later, so what seems to be gone is looked for again.
+ * a removed one would leave it out of the replica, so the tree is read again until nothing
+ * has moved meanwhile.
  */
 static int plan_surely(struct sync *s, struct plan_input *input)
 {
-	int r = plan_once(s, input);
+	struct bmf_moves before, after;
+	int r;
 
-	for (int i = 1; r == 0 && i < WALKS_MAX && s->view.mount_fd >= 0; i++) {
-		if (s->plan->recognised == input->manifest->nimages)
-			break;
+	for (int i = 0; i < WALKS_MAX; i++) {
 		forget_plan(s);
-		r = plan_once(s, input);
+		r = source_view_moves(&s->view, &before, s->err);
+		if (r == 0)
+			r = plan_once(s, input);
+		if (r == 0)
+			r = source_view_moves(&s->view, &after, s->err);
+		if (r < 0 || after.begun == before.ended)
+			return r;
 	}
-	return r;
+	return sync_warn(s->result, "names were moved all the time while they were read: what was "
+				    "missed follows with the next sync");
 }
 
 /* Y3 */
@@ -447,7 +456,7 @@ int sync_run(const char *source, const char *dest, const struct sync_options *op
 		bmf_error_set(err, r, "sync to '%s': %s", dest, fail_reason(r));
 	close_all(&s);
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	ret->seconds = (double)(end.tv_sec - begin.tv_sec) +
-		       (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+	ret->seconds =
+		(double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
 	return r;
 }

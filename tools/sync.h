@@ -28,9 +28,9 @@ struct sync_full_copy {
 
 struct sync_result {
 	bool dry_run;
-	uint64_t checkpoint; /* of a dry run: the number that it would get */
+	uint64_t checkpoint;		 /* of a dry run: the number that it would get */
 	struct bmf_uuid checkpoint_uuid; /* of a dry run: none */
-	uint64_t from; /* 0: none, everything was copied in full */
+	uint64_t from;			 /* 0: none, everything was copied in full */
 	struct bmf_uuid from_uuid;
 	uint64_t images, images_changed;
 	uint64_t names_changed; /* steps taken to bring the names in line */

@@ -69,18 +69,34 @@ static int open_source(struct sync *s, const struct plan_node *node)
 	return fd;
 }
 
-/* A replica's file may be read-only by its mode; its owner can change that for a while. */
+/*
+ * The replica's counterpart of a node, O_PATH.  -ESTALE when somebody has put something else
+ * in its place since the plan was made: that must not be written to.
+ */
+static int open_counterpart(struct sync *s, const struct plan_node *node)
+{
+	int fd = beneath_open(s->replica.fd, path_of(node), O_PATH, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) == 0 && ((st.st_mode ^ node->source->st.st_mode) & S_IFMT) == 0 &&
+	    (!node->dest || st.st_ino == node->dest->st.st_ino))
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+/* It may be read-only by its mode; its owner can change that for a while. */
 static int open_dest(struct sync *s, const struct plan_node *node)
 {
-	int path_fd, fd = beneath_open(s->replica.fd, path_of(node), O_RDWR, 0);
+	int fd, path_fd = open_counterpart(s, node);
 	char link[BENEATH_PROC];
 
-	if (fd != -EACCES || s->options->dry_run)
-		return fd;
-	path_fd = beneath_open(s->replica.fd, path_of(node), O_PATH, 0);
 	if (path_fd < 0)
 		return path_fd;
-	if (chmod(beneath_proc(path_fd, link), 0600) == 0)
+	fd = beneath_reopen(path_fd, O_RDWR);
+	if (fd == -EACCES && chmod(beneath_proc(path_fd, link), 0600) == 0)
 		fd = beneath_reopen(path_fd, O_RDWR);
 	close(path_fd);
 	return fd;
@@ -101,9 +117,9 @@ static int copy_failed(struct sync *s, const struct plan_node *node, int r)
 {
 	if (r == -ECANCELED || !s->copy.verb)
 		return r;
-	return fail_text(s->err, r, s->copy.verb, s->copy.at_source ? s->view.path : s->replica.path,
-			 path_of(node), "%s at offset %llu", fail_reason(r),
-			 (unsigned long long)s->copy.offset);
+	return fail_text(s->err, r, s->copy.verb,
+			 s->copy.at_source ? s->view.path : s->replica.path, path_of(node),
+			 "%s at offset %llu", fail_reason(r), (unsigned long long)s->copy.offset);
 }
 
 static int copy_bits(struct sync *s, const struct plan_node *node, uint64_t size)
@@ -242,7 +258,7 @@ static int sync_metadata(struct sync *s, struct plan_node *node)
 		return S_ISDIR(node->source->st.st_mode) ? 0 : vanish(s, node);
 	if (source_fd < 0)
 		return fail_source(s, node, source_fd, "open");
-	dest_fd = beneath_open(s->replica.fd, path_of(node), O_PATH, 0);
+	dest_fd = open_counterpart(s, node);
 	if (dest_fd < 0) {
 		close(source_fd);
 		return fail_dest(s, node, dest_fd, "open");

@@ -18,11 +18,11 @@ struct sync {
 	struct plan *plan;
 	struct name_steps steps;
 	struct copy copy;
-	uint64_t ticked; /* bytes reported as progress */
+	uint64_t ticked;		     /* bytes reported as progress */
 	uint64_t nowner, nxattrs, nvanished; /* things left undone, for one warning each */
 	char *first_owner, *first_xattrs, *first_vanished; /* one example each */
 	bool untrackable; /* the checkpoint found images that can't get an id */
-	bool flush_all; /* one syncfs at the end, instead of an fsync for each file */
+	bool flush_all;	  /* one syncfs at the end, instead of an fsync for each file */
 	struct sync_result *result;
 	struct bmf_error *err;
 };

@@ -90,13 +90,11 @@ size_t text_utf8(const char *s)
 	if (u[0] >= 0xc2 && u[0] <= 0xdf)
 		return continues(u + 1, 1, 0x80, 0xbf) ? 2 : 0;
 	if ((u[0] & 0xf0) == 0xe0) /* neither overlong nor a surrogate */
-		return continues(u + 1, 2, u[0] == 0xe0 ? 0xa0 : 0x80,
-				 u[0] == 0xed ? 0x9f : 0xbf)
+		return continues(u + 1, 2, u[0] == 0xe0 ? 0xa0 : 0x80, u[0] == 0xed ? 0x9f : 0xbf)
 			       ? 3
 			       : 0;
 	if (u[0] >= 0xf0 && u[0] <= 0xf4)
-		return continues(u + 1, 3, u[0] == 0xf0 ? 0x90 : 0x80,
-				 u[0] == 0xf4 ? 0x8f : 0xbf)
+		return continues(u + 1, 3, u[0] == 0xf0 ? 0x90 : 0x80, u[0] == 0xf4 ? 0x8f : 0xbf)
 			       ? 4
 			       : 0;
 	return 0;

@@ -239,7 +239,8 @@ static void group_by_inode(struct tree *tree)
 		struct tree_node *node = tree->by_inode[i];
 		struct tree_node *last = kept ? tree->by_inode[kept - 1] : NULL;
 
-		if (last && last->st.st_ino == node->st.st_ino && last->st.st_dev == node->st.st_dev)
+		if (last && last->st.st_ino == node->st.st_ino &&
+		    last->st.st_dev == node->st.st_dev)
 			merge_into(last, node);
 		else
 			tree->by_inode[kept++] = node;

@@ -18,11 +18,11 @@
 #include <sys/stat.h>
 
 struct tree_node {
-	struct stat st;		/* as it was when the walk came by */
-	struct bmf_stamp stamp; /* of a regular file, with TREE_STAMPS */
-	char *target;		/* of a symlink; owned */
-	int fd;			/* O_PATH; -1 where it isn't held */
-	size_t index;		/* in tree->nodes */
+	struct stat st;		  /* as it was when the walk came by */
+	struct bmf_stamp stamp;	  /* of a regular file, with TREE_STAMPS */
+	char *target;		  /* of a symlink; owned */
+	int fd;			  /* O_PATH; -1 where it isn't held */
+	size_t index;		  /* in tree->nodes */
 	struct tree_entry *first; /* its names, in order */
 	size_t nentries;
 };
@@ -34,8 +34,8 @@ struct tree_entry {
 };
 
 struct tree {
-	const char *top; /* for messages; borrowed */
-	int fd;		 /* borrowed */
+	const char *top;	    /* for messages; borrowed */
+	int fd;			    /* borrowed */
 	struct tree_entry *entries; /* a directory before what is in it */
 	size_t nentries, entries_room;
 	struct tree_node **nodes;
@@ -44,8 +44,8 @@ struct tree {
 	size_t nby_inode;
 };
 
-#define TREE_STAMPS 1u	     /* take regular files' stamps */
-#define TREE_HOLD 2u	     /* hold regular files open (O_PATH), while descriptors last */
+#define TREE_STAMPS 1u	       /* take regular files' stamps */
+#define TREE_HOLD 2u	       /* hold regular files open (O_PATH), while descriptors last */
 #define TREE_ONE_FILESYSTEM 4u /* -EXDEV when another one is mounted below */
 
 int tree_new(const char *top, int fd, struct tree **ret);

@@ -222,8 +222,7 @@ static int compare_nodes(struct verify *v, const struct tree_entry *a, const str
 }
 
 /* Both names exist.  Names of one node have to be names of one node on the other side too. */
-static int compare_entries(struct verify *v, const struct tree_entry *a,
-			   const struct tree_entry *b)
+static int compare_entries(struct verify *v, const struct tree_entry *a, const struct tree_entry *b)
 {
 	const char *first = a->node->first->path, *other = b->node->first->path;
 	char quoted[200];
@@ -351,7 +350,7 @@ int verify_run(const char *source, const char *dest, const struct verify_options
 	free(v.buffers[0]);
 	free(v.buffers[1]);
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	ret->seconds = (double)(end.tv_sec - begin.tv_sec) +
-		       (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+	ret->seconds =
+		(double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
 	return r;
 }

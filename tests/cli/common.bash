@@ -37,8 +37,7 @@ list_tree() {
 			-exec sh -c 'sha256sum <"$1"' - {} \; | LC_ALL=C sort
 		# which names are one file
 		find . -path ./.mirrorfs -prune -o ! -type d -links +1 -printf '%i %p\n' |
-			LC_ALL=C sort | awk '{ if (!($1 in n)) n[$1] = ++k; $1 = n[$1] } 1' |
-			LC_ALL=C sort
+			LC_ALL=C sort -k 2 | awk '{ if (!($1 in n)) n[$1] = ++k; $1 = n[$1] } 1'
 		find . -path ./.mirrorfs -prune -o -print0 | LC_ALL=C sort -z |
 			xargs -0 getfattr -h -d -m - -e hex 2>/dev/null |
 			awk -v RS= '{ n = split($0, line, "\n"); found = ""

@@ -44,6 +44,11 @@ refused "choose another directory" to-s s
 must_sync 0 s d
 assert_equal_trees s d
 
+refused "inside another replica" s d/new
+mkdir d/there
+refused "inside another replica" t d/there
+must_sync 0 s d
+
 # a symlink to the source, and one to the replica, are fine
 ln -s d to-d
 must_sync 0 to-s to-d

@@ -55,6 +55,7 @@ done
 fusermount3 -u mnt
 
 # It waits for one that was unmounted and still saves: here somebody who has its lock.
+wait_for 20 client locker ofd source/.mirrorfs/lock try || fail "the last one keeps the lock"
 coproc HOLDER { client locker ofd source/.mirrorfs/lock hold; }
 holder=$HOLDER_PID
 read -r line <&"${HOLDER[0]}"

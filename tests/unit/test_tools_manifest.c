@@ -35,7 +35,8 @@ static void add_random_image(struct rng *rng, struct manifest *manifest)
 	for (size_t i = 0; i < n; i++)
 		path[i] = (char)(1 + rng_below(rng, 255));
 	path[n] = '\0';
-	ck_assert_int_eq(manifest_add(manifest, &image, path, reasons[rng_below(rng, 5)], &stamp), 0);
+	ck_assert_int_eq(manifest_add(manifest, &image, path, reasons[rng_below(rng, 5)], &stamp),
+			 0);
 }
 
 static void make_random(struct rng *rng, struct manifest *manifest)

@@ -103,8 +103,8 @@ static void pair_files(struct rng *rng, const struct tree *a, const struct tree 
 {
 	ret->n = 0;
 	for (size_t i = 0; i < a->nby_inode && ret->n < 64; i++) {
-		const struct tree_node *other = b->nby_inode ?
-			b->by_inode[rng_below(rng, b->nby_inode)] : NULL;
+		const struct tree_node *other =
+			b->nby_inode ? b->by_inode[rng_below(rng, b->nby_inode)] : NULL;
 		bool taken = false;
 
 		if (!other || !S_ISREG(a->by_inode[i]->st.st_mode) || !S_ISREG(other->st.st_mode))
@@ -112,8 +112,8 @@ static void pair_files(struct rng *rng, const struct tree *a, const struct tree 
 		for (size_t k = 0; k < ret->n; k++)
 			taken |= ret->list[k].dest == other->st.st_ino;
 		if (!taken)
-			ret->list[ret->n++] = (struct pair){ a->by_inode[i]->st.st_ino,
-							     other->st.st_ino };
+			ret->list[ret->n++] =
+				(struct pair){ a->by_inode[i]->st.st_ino, other->st.st_ino };
 	}
 }
 
@@ -275,8 +275,8 @@ END_TEST
 
 START_TEST(order_of_paths)
 {
-	static const char *const ordered[] = { "", "a", "a/b", "a/b/c", "a/c", "a\x01", "a-b", "ab",
-					       "b", "\xff" };
+	static const char *const ordered[] = { "",	"a",   "a/b", "a/b/c", "a/c",
+					       "a\x01", "a-b", "ab",  "b",     "\xff" };
 	size_t n = sizeof(ordered) / sizeof(ordered[0]);
 
 	for (size_t i = 0; i < n; i++)

@@ -63,12 +63,27 @@ END_TEST
 
 START_TEST(utf8)
 {
-	static const char *const good[] = { "", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
-					    "\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80",
-					    "\xf4\x8f\xbf\xbf", "tr\xc3\xb6t" };
-	static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf",
-					   "\xe2\x82", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
-					   "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "a\xff",
+	static const char *const good[] = { "",
+					    "a",
+					    "\xc2\x80",
+					    "\xdf\xbf",
+					    "\xe0\xa0\x80",
+					    "\xed\x9f\xbf",
+					    "\xee\x80\x80",
+					    "\xf0\x90\x80\x80",
+					    "\xf4\x8f\xbf\xbf",
+					    "tr\xc3\xb6t" };
+	static const char *const bad[] = { "\x80",
+					   "\xc0\x80",
+					   "\xc1\xbf",
+					   "\xc3",
+					   "\xe0\x9f\xbf",
+					   "\xe2\x82",
+					   "\xed\xa0\x80",
+					   "\xf0\x8f\xbf\xbf",
+					   "\xf4\x90\x80\x80",
+					   "\xf5\x80\x80\x80",
+					   "a\xff",
 					   "\xc3\xc3\xb6" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -128,8 +143,8 @@ START_TEST(progress_fits)
 	ck_assert_str_eq(progress_format("copying", 0, 0, 0, 80, text, sizeof(text)),
 			 "copying 0 B of 0 B, 100%, 0 B/s, ? left");
 	for (unsigned int columns = 1; columns < 90; columns++)
-		ck_assert_uint_lt(strlen(progress_format("copying", UINT64_MAX / 3, UINT64_MAX,
-							 1e6, columns, text, sizeof(text))),
+		ck_assert_uint_lt(strlen(progress_format("copying", UINT64_MAX / 3, UINT64_MAX, 1e6,
+							 columns, text, sizeof(text))),
 				  columns);
 }
 END_TEST
