@@ -94,7 +94,7 @@ helper_src := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 client_src := $(wildcard tests/clients/*.c)
 c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
-scripts := bootstrap .ci/run tests/run $(wildcard tests/*.sh tests/*/*.sh)
+scripts := bootstrap .ci/run tests/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
 pages := $(wildcard man/*.5 man/*.8)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

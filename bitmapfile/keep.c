@@ -54,7 +54,8 @@ static bool is_at_rest(struct bmf_tracker *t)
 	if (atomic_load(&t->failed))
 		return false; /* the error sticks to the image */
 	if (atomic_load(&t->mode) == BMF_MODE_TRACKED)
-		return !atomic_load(&t->in_use) && !atomic_load(&t->unsaved);
+		return !atomic_load(&t->in_use) && !atomic_load(&t->unsaved) &&
+		       !(atomic_load(&t->folded) && atomic_load(&t->source->committing));
 	/*
 	 * An untracked one holds bits that matter only from a rollover until it is
 	 * adopted at the end of that.

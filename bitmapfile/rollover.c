@@ -138,6 +138,12 @@ static int commit_state(struct bmf_source *s, const struct bmf_uuid *replica, co
 	return r;
 }
 
+static bool needs_save(struct bmf_tracker *t)
+{
+	return atomic_load(&t->mode) == BMF_MODE_TRACKED &&
+	       (atomic_load(&t->unsaved) || atomic_load(&t->folded));
+}
+
 /* R3, and flush: everything that readers of the sidecars would miss. */
 static int save_unsaved(struct bmf_source *s)
 {
@@ -152,7 +158,7 @@ static int save_unsaved(struct bmf_source *s)
 		struct bmf_tracker *t = all[i];
 
 		pthread_mutex_lock(&t->lock);
-		if (atomic_load(&t->mode) == BMF_MODE_TRACKED && atomic_load(&t->unsaved)) {
+		if (needs_save(t)) {
 			r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
 			if (r < 0 && result == 0)
 				result = r;
@@ -221,7 +227,7 @@ static int adopt(struct adoption *a, struct bmf_tracker *t)
 			a->commit->untrackable++;
 		else
 			a->commit->adopted++;
-	} else if (atomic_load(&t->unsaved)) {
+	} else if (needs_save(t)) {
 		/* it came out of a crash just now */
 		r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
 	}
@@ -245,7 +251,7 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 	r = bmf_source_track(a->source, entry->fd, &t);
 	if (r < 0)
 		return r;
-	if (atomic_load(&t->mode) == BMF_MODE_UNTRACKED || atomic_load(&t->unsaved))
+	if (atomic_load(&t->mode) == BMF_MODE_UNTRACKED || needs_save(t))
 		r = adopt(a, t);
 	pthread_mutex_lock(&t->lock);
 	if (r == 0 && t->has_id)

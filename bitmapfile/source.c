@@ -40,32 +40,71 @@ void bmf_source_notice(struct bmf_source *s, const struct bmf_tracker *t, const 
 	s->options.notice(s->options.notice_arg, text);
 }
 
+static int note_newest(const struct bmf_uuid *image, void *arg)
+{
+	struct bmf_source *s = arg;
+	struct bmf_sidecar *sidecar;
+
+	if (bmf_store_load_sidecar(s->store, image, &sidecar, NULL) == 0) {
+		if (sidecar->active > s->state->generation)
+			s->state->generation = sidecar->active;
+		bmf_sidecar_free(sidecar);
+	}
+	return 0;
+}
+
+static int remove_sidecar(const struct bmf_uuid *image, void *arg)
+{
+	struct bmf_source *s = arg;
+
+	return bmf_store_remove_sidecar(s->store, image);
+}
+
 /*
- * The state, or a new one.  A damaged one is not repaired but replaced: with the
- * new source UUID every sidecar is foreign and every replica unknown, so nothing
- * of it is trusted (I1), and each full copy that follows gets its reason (I4).
+ * A state from nothing.  If there was one that is lost, the source is still the same,
+ * so its replicas needn't be given up; but what its sidecars say refers to checkpoints that
+ * nobody knows any more (I1).  They go first: a crash on the way leaves no
+ * state, and this begins again.  The numbers of checkpoints still only grow.
  */
+static int begin_state(struct bmf_source *s)
+{
+	unsigned int shift = s->options.block_shift;
+	struct bmf_uuid source;
+	int r;
+
+	r = bmf_state_new(shift ? shift : BMF_BLOCK_SHIFT_DEFAULT, &s->state);
+	if (r < 0)
+		return r;
+	if (bmf_identity_read(s->io, s->store->dir_fd, &source) == 0)
+		s->state->source = source;
+	r = bmf_store_each_sidecar(s->store, note_newest, s);
+	if (r == 0)
+		r = bmf_store_each_sidecar(s->store, remove_sidecar, s);
+	return r == 0 ? bmf_store_save_state(s->store, s->state) : r;
+}
+
+/* The state; a damaged one is not repaired but begun anew, and that is said (I4). */
 static int load_state(struct bmf_source *s, struct bmf_error *err)
 {
 	struct bmf_error why = { 0 };
 	unsigned int shift = s->options.block_shift;
-	bool save = false;
 	int r;
 
 	r = bmf_store_load_state(s->store, &s->state, &why);
 	if (r == -ENOENT || r == -EBADMSG) {
 		if (r == -EBADMSG)
 			bmf_source_notice(s, NULL, "%s: everything counts as changed", why.text);
-		r = bmf_state_new(shift ? shift : BMF_BLOCK_SHIFT_DEFAULT, &s->state);
-		save = true;
+		r = begin_state(s);
+		if (r < 0)
+			return bmf_error_set(err, r, "begin anew in '%s': %s", BMF_STATE_DIR,
+					     strerror(-r));
 	}
 	if (r < 0)
 		return bmf_error_set(err, r, "%s", why.code ? why.text : strerror(-r));
 	if (shift && s->state->block_shift != shift) {
 		s->state->block_shift = shift;
-		save = true;
+		r = bmf_store_save_state(s->store, s->state);
 	}
-	r = save ? bmf_store_save_state(s->store, s->state) : 0;
 	if (r < 0)
 		return bmf_error_set(err, r, "save state in '%s': %s", BMF_STATE_DIR, strerror(-r));
 	return 0;

@@ -47,8 +47,8 @@ struct bmf_source_options {
 /*
  * Takes the source's lock.  source_fd is borrowed.  Errors as bmf_store_open(),
  * -EOPNOTSUPP when the filesystem has no user xattrs.  A damaged state file is no
- * error: a new source UUID begins (nothing of the old lineage is trusted), and a
- * notice says so; one from a newer version is (-EPROTONOSUPPORT).
+ * error: the source keeps its UUID, begins anew with no checkpoint and no sidecar, and
+ * a notice says so; one from a newer version is (-EPROTONOSUPPORT).
  */
 int bmf_source_open(const struct bmf_io *io, int source_fd, const struct bmf_source_options *options,
 		    struct bmf_source **ret, struct bmf_error *err);

@@ -48,6 +48,7 @@ struct bmf_tracker {
 	struct bmf_bits *armed;	  /* regions in which writes may go on at once */
 	struct bmf_bits *touched; /* regions written to since the last pass of keep */
 	_Atomic bool unsaved;	  /* bits were set that the sidecar has not */
+	_Atomic bool folded;	  /* the sidecar has them under an older generation's number */
 	_Atomic bool active;	  /* anything happened since the last pass of keep */
 	_Atomic uint64_t size;
 	_Atomic int failed;

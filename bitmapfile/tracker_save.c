@@ -231,10 +231,10 @@ int bmf_tracker_save_locked(struct bmf_tracker *t, unsigned int flags, uint64_t 
 	}
 	/*
 	 * Bits that went under an older number must be saved again under their own before
-	 * any replica gets to that checkpoint: rollover.c does so in R3.
+	 * any replica gets to that checkpoint: rollover.c does so in R3.  If the checkpoint
+	 * comes to nothing they are where they belong.
 	 */
-	if (doc->active != atomic_load(&t->generation))
-		atomic_store(&t->unsaved, true);
+	atomic_store(&t->folded, doc->active != atomic_load(&t->generation));
 	t->reason = doc->reason; /* what was dropped has a reason of its own (I4) */
 	take_sections(t, doc);
 	bmf_sidecar_free(t->sidecar);

@@ -522,8 +522,10 @@ START_TEST(damaged_state_begins_anew)
 {
 	struct bmf_source *s = open_source(12);
 	int fd = make_image("image", BLOCKS), state;
+	struct bmf_state *before, *after;
 
 	roll(s);
+	ck_assert_int_eq(bmf_source_state(s, &before), 0);
 	ck_assert_int_eq(bmf_source_close(s), 0);
 	state = openat(top_fd, BMF_STATE_DIR "/state", O_RDWR);
 	ck_assert_int_ge(state, 0);
@@ -531,8 +533,14 @@ START_TEST(damaged_state_begins_anew)
 	close(state);
 	s = open_source(12);
 	ck_assert_ptr_nonnull(strstr(notices, "everything counts as changed"));
-	ck_assert_int_eq(reason_of(fd, NULL), BMF_REASON_FOREIGN);
-	roll(s);
+	ck_assert_int_eq(reason_of(fd, NULL), BMF_REASON_MISSING);
+	/* it is the same source, and its numbers go on */
+	ck_assert_int_eq(bmf_source_state(s, &after), 0);
+	ck_assert(bmf_uuid_equal(&after->source, &before->source));
+	ck_assert_uint_eq(after->ncheckpoints, 0);
+	bmf_state_free(after);
+	ck_assert_uint_gt(roll(s), before->generation);
+	bmf_state_free(before);
 	ck_assert_int_eq(bmf_source_close(s), 0);
 	ck_assert_int_eq(reason_of(fd, NULL), BMF_REASON_NONE);
 	close(fd);
