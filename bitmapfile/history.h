@@ -26,7 +26,7 @@
 struct bmf_history {
 	enum bmf_reason reason; /* NONE: sidecar is valid; else why there is none */
 	bool has_id;
-	struct bmf_uuid id; /* if has_id */
+	struct bmf_uuid id;	/* if has_id */
 	struct bmf_stamp stamp; /* as of now */
 	/* Owned; NULL unless reason is NONE.  In the state's block size. */
 	struct bmf_sidecar *sidecar;

@@ -34,8 +34,8 @@ static void keep_tracker(struct bmf_tracker *t)
 	pthread_mutex_lock(&t->lock);
 	if (atomic_load(&t->mode) == BMF_MODE_TRACKED &&
 	    (atomic_load(&t->in_use) || atomic_load(&t->unsaved))) {
-		bool was_active = atomic_exchange(&t->active, false) ||
-				  !bmf_bits_is_empty(t->touched);
+		bool was_active =
+			atomic_exchange(&t->active, false) || !bmf_bits_is_empty(t->touched);
 
 		clean = !was_active && atomic_load(&t->openers) == 0;
 		if (!clean)

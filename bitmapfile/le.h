@@ -23,19 +23,19 @@ struct le64 {
 	uint8_t b[8];
 };
 
-#define BMF_LE_ACCESSORS(width)                                           \
-	static inline uint##width##_t le##width##_get(struct le##width v) \
-	{                                                                 \
-		uint##width##_t raw;                                      \
-		memcpy(&raw, v.b, sizeof(raw));                           \
-		return le##width##toh(raw);                               \
-	}                                                                 \
+#define BMF_LE_ACCESSORS(width)                                            \
+	static inline uint##width##_t le##width##_get(struct le##width v)  \
+	{                                                                  \
+		uint##width##_t raw;                                       \
+		memcpy(&raw, v.b, sizeof(raw));                            \
+		return le##width##toh(raw);                                \
+	}                                                                  \
 	static inline struct le##width le##width##_make(uint##width##_t x) \
-	{                                                                 \
-		struct le##width v;                                       \
-		x = htole##width(x);                                      \
-		memcpy(v.b, &x, sizeof(x));                               \
-		return v;                                                 \
+	{                                                                  \
+		struct le##width v;                                        \
+		x = htole##width(x);                                       \
+		memcpy(v.b, &x, sizeof(x));                                \
+		return v;                                                  \
 	}
 
 BMF_LE_ACCESSORS(16)

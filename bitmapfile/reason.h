@@ -11,16 +11,16 @@
 #include <stdbool.h>
 
 enum bmf_reason {
-	BMF_REASON_NONE = 0,	  /* bitmaps reach back to where they must */
-	BMF_REASON_NEW = 1,	  /* made since the checkpoint */
-	BMF_REASON_COPIED = 2,	  /* a copy of another image, with its id */
-	BMF_REASON_BEHIND = 3,	  /* changed while no mirrorfs was watching */
-	BMF_REASON_MISSING = 4,	  /* the image has an id, but its sidecar is gone */
-	BMF_REASON_DAMAGED = 5,	  /* the sidecar is damaged */
-	BMF_REASON_VERSION = 6,	  /* the sidecar comes from a newer mirrorfs */
-	BMF_REASON_FOREIGN = 7,	  /* the sidecar belongs to another source or state */
-	BMF_REASON_IO_ERROR = 8,  /* an fsync of the image failed: its content is in doubt */
-	BMF_REASON_NO_ID = 9,	  /* the image can't carry an id */
+	BMF_REASON_NONE = 0,	   /* bitmaps reach back to where they must */
+	BMF_REASON_NEW = 1,	   /* made since the checkpoint */
+	BMF_REASON_COPIED = 2,	   /* a copy of another image, with its id */
+	BMF_REASON_BEHIND = 3,	   /* changed while no mirrorfs was watching */
+	BMF_REASON_MISSING = 4,	   /* the image has an id, but its sidecar is gone */
+	BMF_REASON_DAMAGED = 5,	   /* the sidecar is damaged */
+	BMF_REASON_VERSION = 6,	   /* the sidecar comes from a newer mirrorfs */
+	BMF_REASON_FOREIGN = 7,	   /* the sidecar belongs to another source or state */
+	BMF_REASON_IO_ERROR = 8,   /* an fsync of the image failed: its content is in doubt */
+	BMF_REASON_NO_ID = 9,	   /* the image can't carry an id */
 	BMF_REASON_UNTRACKED = 10, /* the sidecar couldn't be written, and was given up */
 	BMF_REASON_DROPPED = 11,   /* nobody needed bitmaps that old: they were let go */
 	BMF_REASON_LAST = BMF_REASON_DROPPED,

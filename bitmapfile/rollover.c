@@ -103,6 +103,17 @@ static int replace_state(struct bmf_source *s, struct bmf_state *next)
 	return 0;
 }
 
+/* What a change of cursors comes to: the state without what nobody needs, or the error r. */
+static int settle_state(struct bmf_source *s, struct bmf_state *next, int r)
+{
+	if (r < 0) {
+		bmf_state_free(next);
+		return r;
+	}
+	bmf_state_trim(next);
+	return replace_state(s, next);
+}
+
 /* R2 */
 static int commit_state(struct bmf_source *s, const struct bmf_uuid *replica, const char *label,
 			struct bmf_checkpoint *ret)
@@ -127,12 +138,7 @@ static int commit_state(struct bmf_source *s, const struct bmf_uuid *replica, co
 			r = set_label(cursor, label);
 		}
 	}
-	if (r < 0) {
-		bmf_state_free(next);
-		return r;
-	}
-	bmf_state_trim(next);
-	r = replace_state(s, next);
+	r = settle_state(s, next, r);
 	if (r == 0)
 		atomic_store(&s->durable_generation, ret->number);
 	return r;
@@ -409,11 +415,8 @@ int bmf_source_arrived(struct bmf_source *s, const struct bmf_uuid *replica,
 		if (cursor->pending <= cursor->at)
 			cursor->pending = 0;
 		cursor->time_ns = now_ns();
-		bmf_state_trim(next);
-		r = replace_state(s, next);
-	} else {
-		bmf_state_free(next);
 	}
+	r = settle_state(s, next, r);
 	pthread_mutex_unlock(&s->rollover_lock);
 	return r;
 }
@@ -427,12 +430,7 @@ int bmf_source_forget(struct bmf_source *s, const struct bmf_uuid *replica)
 	r = bmf_source_state(s, &next);
 	if (r == 0 && !bmf_state_forget_cursor(next, replica))
 		r = -ENOENT;
-	if (r == 0) {
-		bmf_state_trim(next);
-		r = replace_state(s, next);
-	} else {
-		bmf_state_free(next);
-	}
+	r = settle_state(s, next, r);
 	pthread_mutex_unlock(&s->rollover_lock);
 	return r;
 }

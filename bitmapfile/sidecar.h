@@ -30,24 +30,24 @@
 /* What tells whether a file is still the one that was tracked, and unchanged. */
 struct bmf_stamp {
 	uint64_t inode;
-	uint64_t handle;	/* XXH3-64 of name_to_handle_at's handle, 0 if there is none */
-	uint64_t size;		/* bytes */
+	uint64_t handle;	    /* XXH3-64 of name_to_handle_at's handle, 0 if there is none */
+	uint64_t size;		    /* bytes */
 	int64_t mtime_ns, ctime_ns; /* since 1970 */
 };
 
 /* The bits of one generation, or of neighbours that were merged. */
 struct bmf_section {
-	uint64_t first, last; /* generations, both inclusive */
-	struct bmf_bits *bits;	/* blocks */
+	uint64_t first, last;  /* generations, both inclusive */
+	struct bmf_bits *bits; /* blocks */
 };
 
 struct bmf_sidecar {
 	struct bmf_uuid image, source;
 	unsigned int block_shift, region_shift; /* log2 of bytes */
-	uint64_t since;	 /* the first generation that the sections cover */
-	uint64_t active; /* the generation that was current when it was written */
+	uint64_t since;				/* the first generation that the sections cover */
+	uint64_t active;	/* the generation that was current when it was written */
 	enum bmf_reason reason; /* why there is nothing before since */
-	bool suspect;	 /* an fsync of the image failed: what it holds is in doubt */
+	bool suspect;		/* an fsync of the image failed: what it holds is in doubt */
 	struct bmf_stamp stamp;
 
 	/* Ascending, without a gap, from since to active; owned. */

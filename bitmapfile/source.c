@@ -121,7 +121,8 @@ static int mark_directory(struct bmf_source *s, struct bmf_error *err)
 	r = bmf_identity_write(s->io, s->store->dir_fd, &s->state->source);
 	if (r == -EOPNOTSUPP)
 		return bmf_error_set(err, r,
-				     "set xattr '" BMF_XATTR_ID "': the filesystem has no user extended "
+				     "set xattr '" BMF_XATTR_ID
+				     "': the filesystem has no user extended "
 				     "attributes, which mirrorfs needs");
 	if (r < 0)
 		return bmf_error_set(err, r, "set xattr '" BMF_XATTR_ID "' on '%s': %s",
@@ -129,8 +130,9 @@ static int mark_directory(struct bmf_source *s, struct bmf_error *err)
 	return 0;
 }
 
-int bmf_source_open(const struct bmf_io *io, int source_fd, const struct bmf_source_options *options,
-		    struct bmf_source **ret, struct bmf_error *err)
+int bmf_source_open(const struct bmf_io *io, int source_fd,
+		    const struct bmf_source_options *options, struct bmf_source **ret,
+		    struct bmf_error *err)
 {
 	struct bmf_source *s = calloc(1, sizeof(*s));
 	pthread_rwlockattr_t attr;

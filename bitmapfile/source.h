@@ -50,8 +50,9 @@ struct bmf_source_options {
  * error: the source keeps its UUID, begins anew with no checkpoint and no sidecar, and
  * a notice says so; one from a newer version is (-EPROTONOSUPPORT).
  */
-int bmf_source_open(const struct bmf_io *io, int source_fd, const struct bmf_source_options *options,
-		    struct bmf_source **ret, struct bmf_error *err);
+int bmf_source_open(const struct bmf_io *io, int source_fd,
+		    const struct bmf_source_options *options, struct bmf_source **ret,
+		    struct bmf_error *err);
 
 /*
  * Saves everything, cleanly; no tracker may be in use.  0, or the first error:

@@ -49,8 +49,7 @@ int bmf_state_copy(const struct bmf_state *state, struct bmf_state **ret);
 /* 0, -ENOMEM; -EINVAL for a state that decode would refuse, -EMSGSIZE for too long a string. */
 int bmf_state_encode(const struct bmf_state *state, void **ret_buf, size_t *ret_nbytes);
 /* Errors as bmf_doc_open(). */
-int bmf_state_decode(const void *buf, size_t nbytes, struct bmf_state **ret,
-		     struct bmf_error *err);
+int bmf_state_decode(const void *buf, size_t nbytes, struct bmf_state **ret, struct bmf_error *err);
 
 /*
  * Appends a checkpoint with number generation + 1 and makes that the current

@@ -340,8 +340,8 @@ int bmf_tracker_resize(struct bmf_tracker *t, uint64_t size)
 {
 	uint64_t old = atomic_load(&t->size);
 
-	return size < old ? bmf_tracker_change(t, size, old - size) :
-			    bmf_tracker_change(t, old, size - old);
+	return size < old ? bmf_tracker_change(t, size, old - size)
+			  : bmf_tracker_change(t, old, size - old);
 }
 
 void bmf_tracker_grown(struct bmf_tracker *t, uint64_t end)

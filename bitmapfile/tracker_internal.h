@@ -53,7 +53,7 @@ struct bmf_tracker {
 	_Atomic uint64_t size;
 	_Atomic int failed;
 	_Atomic unsigned int openers;
-	_Atomic bool in_use;	/* the sidecar on disk says "in use" */
+	_Atomic bool in_use; /* the sidecar on disk says "in use" */
 	_Atomic bool unlinked;
 	struct bmf_bits *wanted; /* regions that somebody waits for: group commit */
 

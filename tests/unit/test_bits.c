@@ -4,6 +4,7 @@
 
 #include "bitmapfile/bits.h"
 #include "tests/unit/rng.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -442,8 +443,6 @@ int main(void)
 {
 	Suite *suite = suite_create("bits");
 	TCase *tc = tcase_create("bits");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, behaves_as_the_model, 0, NPLACES);
@@ -454,9 +453,5 @@ int main(void)
 	tcase_add_loop_test(tc, memory_is_bounded, 0, sizeof(bounds) / sizeof(*bounds));
 	tcase_add_test(tc, without_memory);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include "bitmapfile/bits.h"
 #include "bitmapfile/le.h"
 #include "tests/unit/rng.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -277,8 +278,6 @@ int main(void)
 {
 	Suite *suite = suite_create("bits_codec");
 	TCase *tc = tcase_create("bits_codec");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, known_bytes);
@@ -289,9 +288,5 @@ int main(void)
 	tcase_add_test(tc, every_truncation);
 	tcase_add_test(tc, random_bytes);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "bitmapfile/bits.h"
 #include "tests/unit/rng.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -317,8 +318,6 @@ int main(void)
 {
 	Suite *suite = suite_create("bits_threads");
 	TCase *tc = tcase_create("bits_threads");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, bits_of_their_own);
@@ -327,9 +326,5 @@ int main(void)
 	tcase_add_test(tc, a_slot_through_all_states);
 	tcase_add_test(tc, never_do_both_miss);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

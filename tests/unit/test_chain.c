@@ -9,6 +9,7 @@
 
 #include "bitmapfile/chain.h"
 #include "tests/unit/rng.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -372,8 +373,6 @@ int main(void)
 {
 	Suite *suite = suite_create("chain");
 	TCase *tests = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, test_random);
@@ -383,9 +382,5 @@ int main(void)
 	tcase_add_test(tests, test_cursors_alone);
 	tcase_add_test(tests, test_empty_sidecar);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "bitmapfile/doc.h"
 #include "bitmapfile/le.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -289,8 +290,6 @@ int main(void)
 {
 	Suite *suite = suite_create("doc");
 	TCase *tc = tcase_create("doc");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, comes_back_as_written);
 	tcase_add_test(tc, known_bytes);
@@ -301,9 +300,5 @@ int main(void)
 	tcase_add_test(tc, reading_past_the_end);
 	tcase_add_test(tc, strings_have_limits);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

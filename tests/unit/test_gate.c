@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "fs/gate.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -137,15 +138,9 @@ int main(void)
 {
 	Suite *suite = suite_create("gate");
 	TCase *tcase = tcase_create("gate");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, test_closed_gate_holds_nobody);
 	tcase_add_test(tcase, test_everybody_is_woken);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include "bitmapfile/store.h"
 #include "tests/unit/faultio.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -201,8 +202,6 @@ int main(void)
 {
 	Suite *suite = suite_create("identity");
 	TCase *tc = tcase_create("identity");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tc, scratch_make, scratch_remove);
 	tcase_add_test(tc, an_id_stays_with_the_file);
@@ -214,9 +213,5 @@ int main(void)
 	tcase_add_test(tc, handles_count_only_if_there_are_two);
 	tcase_add_test(tc, each_part_of_a_stamp_counts);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -17,6 +17,7 @@
 #include "tests/unit/faultio.h"
 #include "tests/unit/rng.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -350,8 +351,6 @@ int main(void)
 {
 	Suite *suite = suite_create("image");
 	TCase *tcase = tcase_create("image");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tcase, scratch_make, scratch_remove);
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -360,9 +359,5 @@ int main(void)
 	tcase_add_test(tcase, test_what_cannot_be_tracked_is_not_made);
 	tcase_add_test(tcase, test_failing_write_is_in_the_bitmap);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

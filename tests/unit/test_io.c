@@ -5,6 +5,7 @@
 #include "bitmapfile/io.h"
 #include "tests/unit/faultio.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -529,14 +530,8 @@ static TCase *file_tests(void)
 int main(void)
 {
 	Suite *suite = suite_create("io");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(suite, posix_tests());
 	suite_add_tcase(suite, file_tests());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "bitmapfile/source.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -159,15 +160,9 @@ static void add(Suite *suite, const TTest *test)
 int main(void)
 {
 	Suite *suite = suite_create("moves");
-	SRunner *runner;
-	int failed;
 
 	add(suite, what_is_gone_is_gone);
 	add(suite, not_while_something_moves);
 	add(suite, not_when_something_has_moved_meanwhile);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

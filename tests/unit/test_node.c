@@ -6,6 +6,7 @@
 
 #include "fs/fs.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -245,8 +246,6 @@ int main(void)
 {
 	Suite *suite = suite_create("node");
 	TCase *tcase = tcase_create("node");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tcase, scratch_make, scratch_remove);
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -258,9 +257,5 @@ int main(void)
 	tcase_add_test(tcase, test_direct_io_does_not_mix);
 	tcase_add_test(tcase, test_handle_without_its_o_direct);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

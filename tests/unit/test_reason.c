@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "bitmapfile/reason.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -49,16 +50,10 @@ int main(void)
 {
 	Suite *suite = suite_create("reason");
 	TCase *tests = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, test_all_differ);
 	tcase_add_test(tests, test_words);
 	tcase_add_test(tests, test_unknown);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "tests/unit/golden.h"
 #include "tests/unit/sidecars.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -265,8 +266,6 @@ int main(void)
 {
 	Suite *suite = suite_create("sidecar");
 	TCase *tests = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, test_golden);
@@ -280,9 +279,5 @@ int main(void)
 	tcase_add_loop_test(tests, test_regular_patterns, 0, 5);
 	tcase_add_test(tests, test_invalid_objects);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "tests/unit/sidecars.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -235,8 +236,6 @@ int main(void)
 {
 	Suite *suite = suite_create("sidecar_damage");
 	TCase *tests = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, test_each_byte);
@@ -246,9 +245,5 @@ int main(void)
 	tcase_add_test(tests, test_noise);
 	tcase_add_test(tests, test_resealed_noise);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

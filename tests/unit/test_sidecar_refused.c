@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "tests/unit/sidecars.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -372,8 +373,6 @@ int main(void)
 {
 	Suite *suite = suite_create("sidecar_refused");
 	TCase *tests = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, test_newer);
@@ -389,9 +388,5 @@ int main(void)
 	tcase_add_test(tests, test_bombs);
 	tcase_add_test(tests, test_frames);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -18,11 +18,13 @@
 #include "bitmapfile/identity.h"
 #include "bitmapfile/source.h"
 #include "bitmapfile/tracker.h"
+#include "tests/unit/rng.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -46,8 +48,6 @@ struct shared {
 };
 
 static struct shared *shared;
-static char top[64];
-static int top_fd;
 static unsigned int seed;
 static const struct bmf_uuid replica = { { 1, 2, 3 } };
 
@@ -60,7 +60,8 @@ static void tick(void)
 		_exit(42);
 }
 
-static ssize_t dying_pwrite(const struct bmf_io *io, int fd, const void *buf, size_t n, off_t offset)
+static ssize_t dying_pwrite(const struct bmf_io *io, int fd, const void *buf, size_t n,
+			    off_t offset)
 {
 	ssize_t r;
 
@@ -136,7 +137,7 @@ static const char *image_name(int i)
 
 static void read_image(int i, uint64_t content[BLOCKS])
 {
-	int fd = openat(top_fd, image_name(i), O_RDONLY);
+	int fd = openat(scratch_fd, image_name(i), O_RDONLY);
 
 	memset(content, 0, BLOCKS * sizeof(*content));
 	if (fd < 0)
@@ -155,7 +156,7 @@ static void change_image(struct bmf_source *s, int i)
 {
 	struct bmf_tracker *t;
 	struct stat st;
-	int fd = openat(top_fd, image_name(i), O_RDWR | O_CREAT, 0600);
+	int fd = openat(scratch_fd, image_name(i), O_RDWR | O_CREAT, 0600);
 	uint64_t first = (uint64_t)rand() % BLOCKS, n = 1 + (uint64_t)rand() % 4;
 	uint8_t *buf;
 	int what = rand() % 8;
@@ -201,11 +202,11 @@ static void check_live(int i, uint64_t number)
 	struct bmf_store *store;
 	struct bmf_state *state;
 	struct bmf_bits *delta;
-	int fd = openat(top_fd, image_name(i), O_PATH);
+	int fd = openat(scratch_fd, image_name(i), O_PATH);
 
 	if (fd < 0)
 		return;
-	if (bmf_store_open(&bmf_io_posix, top_fd, 0, NULL, &store, NULL) < 0 ||
+	if (bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL) < 0 ||
 	    bmf_store_load_state(store, &state, NULL) < 0 ||
 	    bmf_history_load(store, state, fd, 0, BMF_HISTORY_LIVE, &history, NULL) < 0)
 		_exit(1);
@@ -260,15 +261,14 @@ static void roll_over(struct bmf_source *s)
 static void child(long calls)
 {
 	struct bmf_io io = dying_io();
-	struct bmf_source_options options = { .block_shift = 12,
-					      .region_shift = REGION_SHIFT,
-					      .create = true,
-					      .holder = "test" };
+	struct bmf_source_options options = {
+		.block_shift = 12, .region_shift = REGION_SHIFT, .create = true, .holder = "test"
+	};
 	struct bmf_error err;
 	struct bmf_source *s;
 
 	calls_left = calls;
-	if (bmf_source_open(&io, top_fd, &options, &s, &err) < 0)
+	if (bmf_source_open(&io, scratch_fd, &options, &s, &err) < 0)
 		_exit(1);
 	for (int steps = rand() % 40; steps > 0; steps--) {
 		switch (rand() % 12) {
@@ -286,7 +286,7 @@ static void child(long calls)
 			int from = rand() % IMAGES;
 
 			if (rand() % 4 == 0)
-				unlinkat(top_fd, image_name(from), 0);
+				unlinkat(scratch_fd, image_name(from), 0);
 			break;
 		}
 		default:
@@ -302,12 +302,13 @@ static void check_image(struct bmf_store *store, const struct bmf_state *state, 
 	struct bmf_history history;
 	struct bmf_bits *delta;
 	struct bmf_error err;
-	int fd = openat(top_fd, image_name(i), O_PATH);
+	int fd = openat(scratch_fd, image_name(i), O_PATH);
 	int r;
 
 	if (fd < 0)
 		return;
-	ck_assert_int_eq(bmf_history_load(store, state, fd, state->generation, 0, &history, &err), 0);
+	ck_assert_int_eq(bmf_history_load(store, state, fd, state->generation, 0, &history, &err),
+			 0);
 	close(fd);
 	read_image(i, now);
 	if (history.reason != BMF_REASON_NONE) {
@@ -330,7 +331,8 @@ static void check_image(struct bmf_store *store, const struct bmf_state *state, 
 
 		shared->blocks_checked++;
 		if (differs && !bmf_bits_test(delta, b))
-			ck_abort_msg("image%d block %llu was missed: was %llu at checkpoint %llu, is %llu",
+			ck_abort_msg("image%d block %llu was missed: was %llu at checkpoint %llu, "
+				     "is %llu",
 				     i, (unsigned long long)b,
 				     (unsigned long long)shared->content[shared->at][i][b],
 				     (unsigned long long)shared->at, (unsigned long long)now[b]);
@@ -347,7 +349,7 @@ static void inspect(void)
 	struct bmf_error err;
 	struct bmf_store *store;
 	struct bmf_state *state;
-	int r = bmf_store_open(&bmf_io_posix, top_fd, BMF_STORE_LOCK, "test", &store, &err);
+	int r = bmf_store_open(&bmf_io_posix, scratch_fd, BMF_STORE_LOCK, "test", &store, &err);
 
 	if (r == -ENOENT)
 		return; /* it died before it made one */
@@ -366,21 +368,9 @@ static void inspect(void)
 	bmf_store_close(store);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(top, sizeof(top), "%.32s/test_source.XXXXXX", tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(top));
-	top_fd = open(top, O_RDONLY | O_DIRECTORY);
+	scratch_make();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	ck_assert(shared != MAP_FAILED);
@@ -388,9 +378,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-	close(top_fd);
 	munmap(shared, sizeof(*shared));
-	nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	scratch_remove();
 }
 
 START_TEST(dies_at_any_call)
@@ -412,7 +401,8 @@ START_TEST(dies_at_any_call)
 		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) != 1,
 			      "round %d: the child failed: status %d", round, status);
 		ck_assert_msg(WEXITSTATUS(status) != 3,
-			      "round %d: a sidecar misses a change while the source is open", round);
+			      "round %d: a sidecar misses a change while the source is open",
+			      round);
 		if (WEXITSTATUS(status) == 42)
 			shared->crashes++;
 		else
@@ -433,19 +423,11 @@ int main(void)
 {
 	Suite *suite = suite_create("source");
 	TCase *tcase = tcase_create("kill");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	seed = getenv("SEED") ? (unsigned int)strtoul(getenv("SEED"), NULL, 10) :
-				(unsigned int)time(NULL);
-	printf("test_source: SEED=%u\n", seed);
-	fflush(stdout);
+	seed = (unsigned int)rng_start("test_source").state;
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, dies_at_any_call);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include "bitmapfile/state.h"
 #include "tests/unit/golden.h"
 #include "tests/unit/rng.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -439,8 +440,6 @@ int main(void)
 {
 	Suite *suite = suite_create("state");
 	TCase *tests = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, test_new);
@@ -453,9 +452,5 @@ int main(void)
 	tcase_add_test(tests, test_decode_refuses);
 	tcase_add_test(tests, test_damage);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

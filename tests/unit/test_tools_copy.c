@@ -4,6 +4,7 @@
 
 #include "tests/unit/rng.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 #include "tools/compare.h"
 #include "tools/copy.h"
 
@@ -227,8 +228,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tools_copy");
 	TCase *tc = tcase_create("copy");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tc, scratch_make, scratch_remove);
 	tcase_set_timeout(tc, 120);
@@ -237,9 +236,5 @@ int main(void)
 	tcase_add_test(tc, errors_are_told);
 	tcase_add_test(tc, comparing);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

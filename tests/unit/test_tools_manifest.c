@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tests/unit/rng.h"
+#include "tests/unit/suite.h"
 #include "tools/full.h"
 #include "tools/manifest.h"
 
@@ -182,17 +183,11 @@ int main(void)
 {
 	Suite *suite = suite_create("tools_manifest");
 	TCase *tc = tcase_create("manifest");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, comes_back_as_written);
 	tcase_add_test(tc, damage_is_noticed);
 	tcase_add_test(tc, nonsense_is_refused);
 	tcase_add_test(tc, every_reason_has_its_words);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "tests/unit/rng.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 #include "tools/names.h"
 #include "tools/tree.h"
 
@@ -292,8 +293,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tools_names");
 	TCase *tc = tcase_create("names");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tc, scratch_make, scratch_remove);
 	tcase_set_timeout(tc, 120);
@@ -301,9 +300,5 @@ int main(void)
 	tcase_add_test(tc, any_tree_becomes_any_other);
 	tcase_add_test(tc, nothing_to_do_is_no_step);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

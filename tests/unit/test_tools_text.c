@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tests/unit/rng.h"
+#include "tests/unit/suite.h"
 #include "tools/mounts.h"
 #include "tools/progress.h"
 #include "tools/text.h"
@@ -171,8 +172,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tools_text");
 	TCase *tc = tcase_create("text");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, bytes);
 	tcase_add_test(tc, percent);
@@ -183,9 +182,5 @@ int main(void)
 	tcase_add_test(tc, progress_fits);
 	tcase_add_test(tc, mountinfo);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

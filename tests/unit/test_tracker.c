@@ -14,11 +14,13 @@
 #include "bitmapfile/source.h"
 #include "bitmapfile/tracker.h"
 #include "tests/unit/faultio.h"
+#include "tests/unit/rng.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +33,6 @@
 #define IMAGES 3
 #define REGION_SHIFT 15
 
-static char top[64];
-static int top_fd;
 static unsigned int seed;
 static struct faultio fault;
 static char notices[4096];
@@ -54,13 +54,14 @@ static struct bmf_source *open_source(unsigned int block_shift)
 	struct bmf_source *s = NULL;
 	struct bmf_error err;
 
-	ck_assert_msg(bmf_source_open(&fault.io, top_fd, &options, &s, &err) == 0, "%s", err.text);
+	ck_assert_msg(bmf_source_open(&fault.io, scratch_fd, &options, &s, &err) == 0, "%s",
+		      err.text);
 	return s;
 }
 
 static int make_image(const char *name, uint64_t nblocks)
 {
-	int fd = openat(top_fd, name, O_RDWR | O_CREAT, 0600);
+	int fd = openat(scratch_fd, name, O_RDWR | O_CREAT, 0600);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, (off_t)(nblocks * BLOCK)), 0);
@@ -104,7 +105,7 @@ static enum bmf_reason reason_of(int fd, struct bmf_history *ret)
 	struct bmf_state *state;
 	enum bmf_reason reason;
 
-	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, top_fd, 0, NULL, &store, NULL), 0);
+	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL), 0);
 	ck_assert_int_eq(bmf_store_load_state(store, &state, NULL), 0);
 	ck_assert_int_eq(bmf_history_load(store, state, fd, state->generation, 0, &history, NULL),
 			 0);
@@ -118,29 +119,16 @@ static enum bmf_reason reason_of(int fd, struct bmf_history *ret)
 	return reason;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(top, sizeof(top), "%.32s/test_tracker.XXXXXX", tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(top));
-	top_fd = open(top, O_RDONLY | O_DIRECTORY);
+	scratch_make();
 	faultio_init(&fault, &bmf_io_posix);
 	notices[0] = '\0';
 }
 
 static void teardown(void)
 {
-	close(top_fd);
-	nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	scratch_remove();
 }
 
 /* ---- threads ---- */
@@ -207,17 +195,17 @@ static void check_delta(int i, uint64_t from, uint64_t to, uint64_t a[BLOCKS], u
 	struct bmf_state *state;
 	struct bmf_bits *delta;
 
-	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, top_fd, 0, NULL, &store, NULL), 0);
+	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL), 0);
 	ck_assert_int_eq(bmf_store_load_state(store, &state, NULL), 0);
-	ck_assert_int_eq(bmf_history_load(store, state, race.fds[i], 0, BMF_HISTORY_LIVE, &history,
-					  NULL),
-			 0);
+	ck_assert_int_eq(
+		bmf_history_load(store, state, race.fds[i], 0, BMF_HISTORY_LIVE, &history, NULL),
+		0);
 	ck_assert_int_eq(history.reason, BMF_REASON_NONE);
 	ck_assert_int_eq(bmf_chain_delta(history.sidecar, from, to, &delta), 0);
 	for (uint64_t block = 0; block < BLOCKS; block++)
 		if (a[block] != b[block])
-			ck_assert_msg(bmf_bits_test(delta, block), "image %d block %llu was missed", i,
-				      (unsigned long long)block);
+			ck_assert_msg(bmf_bits_test(delta, block), "image %d block %llu was missed",
+				      i, (unsigned long long)block);
 	bmf_bits_free(delta);
 	bmf_history_destroy(&history);
 	bmf_state_free(state);
@@ -256,11 +244,12 @@ START_TEST(rollovers_under_threads)
 		bmf_source_advance(race.source);
 		read_content(after);
 		pthread_rwlock_unlock(&race.gate);
-		ck_assert_msg(bmf_source_commit(race.source, &replica, NULL, &commit, &err) == 0, "%s",
-			      err.text);
+		ck_assert_msg(bmf_source_commit(race.source, &replica, NULL, &commit, &err) == 0,
+			      "%s", err.text);
 		for (int i = 0; last && i < IMAGES; i++)
 			check_delta(i, last, commit.checkpoint.number, before[i], after[i]);
-		ck_assert_int_eq(bmf_source_arrived(race.source, &replica, &commit.checkpoint, "r"), 0);
+		ck_assert_int_eq(bmf_source_arrived(race.source, &replica, &commit.checkpoint, "r"),
+				 0);
 		last = commit.checkpoint.number;
 		memcpy(before, after, sizeof(before));
 		usleep(3000);
@@ -349,7 +338,8 @@ START_TEST(any_call_fails_once)
 			ck_assert_int_eq(bmf_source_arrived(s, &replica, &at, NULL), 0);
 			bmf_state_free(state);
 		}
-		faultio_arm(&fault, FAULTIO_ALL & ~FAULTIO_CLOSE, n, -EIO, n % 2 ? FAULTIO_SHORT : 0);
+		faultio_arm(&fault, FAULTIO_ALL & ~FAULTIO_CLOSE, n, -EIO,
+			    n % 2 ? FAULTIO_SHORT : 0);
 		wrote5 = change(s, fd, 5) == 0;
 		bmf_source_keep(s);
 		bmf_source_advance(s);
@@ -379,7 +369,7 @@ START_TEST(any_call_fails_once)
 			bmf_history_destroy(&history);
 		}
 		close(fd);
-		unlinkat(top_fd, name, 0);
+		unlinkat(scratch_fd, name, 0);
 	}
 	ck_abort_msg("it never came to an end");
 }
@@ -527,7 +517,7 @@ START_TEST(damaged_state_begins_anew)
 	roll(s);
 	ck_assert_int_eq(bmf_source_state(s, &before), 0);
 	ck_assert_int_eq(bmf_source_close(s), 0);
-	state = openat(top_fd, BMF_STATE_DIR "/state", O_RDWR);
+	state = openat(scratch_fd, BMF_STATE_DIR "/state", O_RDWR);
 	ck_assert_int_ge(state, 0);
 	ck_assert_int_eq(pwrite(state, "\xff", 1, 70), 1);
 	close(state);
@@ -560,13 +550,13 @@ START_TEST(nothing_is_left_over)
 	roll(s);
 	ck_assert_int_eq(bmf_identity_read(&bmf_io_posix, fd, &id), 0);
 	snprintf(path, sizeof(path), BMF_STATE_DIR "/bitmaps/%s", bmf_uuid_format(&id, text));
-	ck_assert_int_eq(faccessat(top_fd, path, F_OK, 0), 0);
+	ck_assert_int_eq(faccessat(scratch_fd, path, F_OK, 0), 0);
 	close(fd);
-	ck_assert_int_eq(unlinkat(top_fd, "image", 0), 0);
+	ck_assert_int_eq(unlinkat(scratch_fd, "image", 0), 0);
 	for (int i = 0; i < 4; i++)
 		bmf_source_keep(s);
 	roll(s);
-	ck_assert_int_ne(faccessat(top_fd, path, F_OK, 0), 0);
+	ck_assert_int_ne(faccessat(scratch_fd, path, F_OK, 0), 0);
 	ck_assert_int_eq(bmf_source_close(s), 0);
 	ck_assert_int_eq(faultio_open_fds(&fault), 0);
 }
@@ -576,13 +566,8 @@ int main(void)
 {
 	Suite *suite = suite_create("tracker");
 	TCase *tcase = tcase_create("tracker");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	seed = getenv("SEED") ? (unsigned int)strtoul(getenv("SEED"), NULL, 10) :
-				(unsigned int)time(NULL);
-	printf("test_tracker: SEED=%u\n", seed);
-	fflush(stdout);
+	seed = (unsigned int)rng_start("test_tracker").state;
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 300);
 	tcase_add_test(tcase, rollovers_under_threads);
@@ -597,8 +582,5 @@ int main(void)
 	tcase_add_test(tcase, damaged_state_begins_anew);
 	tcase_add_test(tcase, nothing_is_left_over);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

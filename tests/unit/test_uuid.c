@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "bitmapfile/uuid.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -97,17 +98,11 @@ int main(void)
 {
 	Suite *suite = suite_create("uuid");
 	TCase *tc = tcase_create("uuid");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, generated_are_version_4_and_differ);
 	tcase_add_test(tc, formats_and_parses);
 	tcase_add_test(tc, refuses_everything_else);
 	tcase_add_test(tc, none_is_all_zero);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

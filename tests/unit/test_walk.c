@@ -4,6 +4,7 @@
 
 #include "bitmapfile/walk.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -334,8 +335,6 @@ int main(void)
 {
 	Suite *suite = suite_create("walk");
 	TCase *tc = tcase_create("walk");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tc, scratch_make, scratch_remove);
 	tcase_set_timeout(tc, 60);
@@ -348,9 +347,5 @@ int main(void)
 	tcase_add_test(tc, a_top_that_is_none);
 	tcase_add_test(tc, an_unreadable_directory);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }
