@@ -106,11 +106,32 @@ static uint64_t armed_nbytes(const struct bmf_sidecar *sidecar, uint64_t size)
 	while (bmf_bits_next(sidecar->armed, from, end, &first, &n)) {
 		uint64_t begin_byte = first << shift, end_byte = (first + n) << shift;
 
+		if (first + n >= BMF_REGIONS_MAX)
+			end_byte = size; /* the last one has no end */
 		if (begin_byte < size)
 			total += (end_byte < size ? end_byte : size) - begin_byte;
 		from = first + n;
 	}
 	return total;
+}
+
+static int armed_blocks(const struct bmf_sidecar *sidecar, struct bmf_bits **ret)
+{
+	unsigned int shift = sidecar->region_shift - sidecar->block_shift;
+	uint64_t tail = BMF_REGIONS_MAX << shift;
+	struct bmf_bits *blocks;
+	int r;
+
+	r = bmf_bits_convert(sidecar->armed, sidecar->region_shift, sidecar->block_shift, &blocks);
+	if (r < 0)
+		return r;
+	if (bmf_bits_test(sidecar->armed, BMF_REGIONS_MAX - 1))
+		r = bmf_bits_set(blocks, tail, BMF_BITS_MAX - tail);
+	if (r < 0)
+		bmf_bits_free(blocks);
+	else
+		*ret = blocks;
+	return r;
 }
 
 /*
@@ -123,7 +144,7 @@ static int add_armed(struct bmf_sidecar *sidecar, uint64_t crashed_at)
 	uint64_t written_in = sidecar->active;
 	int r;
 
-	r = bmf_bits_convert(sidecar->armed, sidecar->region_shift, sidecar->block_shift, &blocks);
+	r = armed_blocks(sidecar, &blocks);
 	if (r < 0)
 		return r;
 	r = split_before(sidecar, written_in);
@@ -174,8 +195,8 @@ static int believe(struct bmf_store *store, const struct bmf_state *state, uint6
 	int r;
 
 	r = bmf_store_load_sidecar(store, &history->id, &sidecar, err);
-	if (r == -ENOMEM)
-		return r;
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return r; /* that says nothing of the sidecar */
 	if (r < 0) {
 		history->reason = reason_of_load_error(r);
 		return 0;
@@ -221,9 +242,12 @@ int bmf_history_load(struct bmf_store *store, const struct bmf_state *state, int
 		r = believe(store, state, crashed_at, flags, &history, err);
 		if (r < 0)
 			return bmf_error_set(err, r, "load history of image: %s", strerror(-r));
-	} else if (r != -ENODATA && r != -EINVAL) {
+	} else if (r == -EOPNOTSUPP || r == -EACCES || r == -EPERM) {
 		history.reason = BMF_REASON_NO_ID;
 		bmf_error_set(err, r, "read id of image: %s", strerror(-r));
+	} else if (r != -ENODATA && r != -EINVAL) {
+		/* it may have one, with a sidecar that would be believed later */
+		return bmf_error_set(err, r, "read id of image: %s", strerror(-r));
 	}
 	*ret = history;
 	return 0;

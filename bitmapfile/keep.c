@@ -63,6 +63,19 @@ static bool is_at_rest(struct bmf_tracker *t)
 	return !atomic_load(&t->source->committing);
 }
 
+/*
+ * Need it wait for bmf_source_keep()?  One of a file that no checkpoint knows has
+ * nothing to save, one that is saved has nothing more, and there may be very many of both.
+ * Others, whose sidecar is lost, keep their reason until they are adopted.
+ */
+static bool may_go_at_once(struct bmf_tracker *t)
+{
+	if (atomic_load(&t->unlinked) || !is_at_rest(t))
+		return false;
+	return !t->loaded || atomic_load(&t->mode) == BMF_MODE_TRACKED ||
+	       (!t->has_id && t->reason == BMF_REASON_NEW);
+}
+
 void bmf_tracker_put(struct bmf_tracker *t)
 {
 	struct bmf_tracker *dropped = NULL;
@@ -70,11 +83,7 @@ void bmf_tracker_put(struct bmf_tracker *t)
 	if (!t)
 		return;
 	pthread_mutex_lock(&t->source->table_lock);
-	/*
-	 * Others stay until bmf_source_keep() finds them saved.  One of a file that isn't
-	 * known to any checkpoint has nothing to save, and there may be very many such.
-	 */
-	if (--t->refs == 0 && !t->has_id && t->reason == BMF_REASON_NEW && is_at_rest(t)) {
+	if (--t->refs == 0 && may_go_at_once(t)) {
 		bmf_source_unlist_locked(t->source, t);
 		dropped = t;
 	}

@@ -179,6 +179,7 @@ static int save_unsaved(struct bmf_source *s)
 struct adoption {
 	struct bmf_source *source;
 	struct bmf_commit *commit;
+	struct bmf_error *err;
 	struct bmf_state *state;
 	struct bmf_uuid *seen; /* ids of all images */
 	size_t nseen, capacity;
@@ -230,15 +231,22 @@ static int adopt(struct adoption *a, struct bmf_tracker *t)
 	if (atomic_load(&t->mode) == BMF_MODE_UNTRACKED) {
 		r = bmf_tracker_adopt_locked(t);
 		if (r < 0)
-			a->commit->untrackable++;
+			a->commit->untrackable++; /* all dirty, until a later rollover */
 		else
 			a->commit->adopted++;
+		if (r != -ENOMEM)
+			r = 0;
 	} else if (needs_save(t)) {
-		/* it came out of a crash just now */
-		r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
+		/* it came out of a crash just now; unless somebody uses it that is over */
+		if (atomic_load(&t->openers) == 0 && !atomic_load(&t->active))
+			r = bmf_tracker_clean_locked(t);
+		else
+			r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
+		if (r == -EAGAIN)
+			r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
 	}
 	pthread_mutex_unlock(&t->lock);
-	return r == -ENOMEM ? r : 0;
+	return r;
 }
 
 static int visit_image(const struct bmf_walk_entry *entry, void *arg)
@@ -256,7 +264,7 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 
 	r = bmf_source_track(a->source, entry->fd, &t);
 	if (r < 0)
-		return r;
+		return bmf_error_set(a->err, r, "track '%s': %s", entry->path, strerror(-r));
 	if (atomic_load(&t->mode) == BMF_MODE_UNTRACKED || needs_save(t))
 		r = adopt(a, t);
 	pthread_mutex_lock(&t->lock);
@@ -333,7 +341,7 @@ static int visit_all(struct adoption *a, struct bmf_error *err)
 /* R4 and R5 */
 static int adopt_all(struct bmf_source *s, struct bmf_commit *commit, struct bmf_error *err)
 {
-	struct adoption a = { .source = s, .commit = commit };
+	struct adoption a = { .source = s, .commit = commit, .err = err };
 	int r;
 
 	r = bmf_source_state(s, &a.state);
@@ -416,20 +424,6 @@ int bmf_source_arrived(struct bmf_source *s, const struct bmf_uuid *replica,
 			cursor->pending = 0;
 		cursor->time_ns = now_ns();
 	}
-	r = settle_state(s, next, r);
-	pthread_mutex_unlock(&s->rollover_lock);
-	return r;
-}
-
-int bmf_source_forget(struct bmf_source *s, const struct bmf_uuid *replica)
-{
-	struct bmf_state *next = NULL;
-	int r;
-
-	pthread_mutex_lock(&s->rollover_lock);
-	r = bmf_source_state(s, &next);
-	if (r == 0 && !bmf_state_forget_cursor(next, replica))
-		r = -ENOENT;
 	r = settle_state(s, next, r);
 	pthread_mutex_unlock(&s->rollover_lock);
 	return r;

@@ -101,6 +101,20 @@ static inline uint64_t bmf_armed_position(uint64_t region)
 	return region + 1;
 }
 
+/*
+ * The last region that a map can have stands for all that comes after it too, so that a
+ * write far out in a sparse image doesn't make a map of gigabytes.  64 TiB come before it
+ * in regions of 16 MiB.
+ */
+#define BMF_REGIONS_MAX (UINT64_C(1) << 22)
+
+static inline uint64_t bmf_region_of(uint64_t offset, unsigned int region_shift)
+{
+	uint64_t region = offset >> region_shift;
+
+	return region < BMF_REGIONS_MAX ? region : BMF_REGIONS_MAX - 1;
+}
+
 /* The sectors that a map for nregions regions needs. */
 static inline uint64_t bmf_armed_sectors(uint64_t nregions)
 {

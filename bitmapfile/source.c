@@ -267,10 +267,10 @@ int bmf_source_track(struct bmf_source *s, int fd, struct bmf_tracker **ret)
 	pthread_mutex_lock(&s->table_lock);
 	t = find_locked(s, &st);
 	if (!t) {
-		t = bmf_tracker_new(s, fd, st.st_dev, st.st_ino);
-		if (!t) {
+		r = bmf_tracker_new(s, fd, &st, &t);
+		if (r < 0) {
 			pthread_mutex_unlock(&s->table_lock);
-			return -ENOMEM;
+			return r;
 		}
 		bucket = bucket_of(st.st_dev, st.st_ino);
 		t->next = s->table[bucket];
@@ -280,13 +280,15 @@ int bmf_source_track(struct bmf_source *s, int fd, struct bmf_tracker **ret)
 	t->refs++;
 	pthread_mutex_unlock(&s->table_lock);
 
-	/* Whoever comes first loads it; the others wait here until that is done. */
+	/* Whoever comes first loads it; the others wait here until that is done, or try again. */
 	pthread_mutex_lock(&t->lock);
-	if (!t->loaded)
-		bmf_tracker_load_locked(t);
+	r = t->loaded ? 0 : bmf_tracker_load_locked(t);
 	pthread_mutex_unlock(&t->lock);
-	*ret = t;
-	return 0;
+	if (r < 0)
+		bmf_tracker_put(t);
+	else
+		*ret = t;
+	return r;
 }
 
 void bmf_source_unlist_locked(struct bmf_source *s, struct bmf_tracker *t)

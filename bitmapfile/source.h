@@ -115,9 +115,6 @@ struct bmf_moves {
 };
 struct bmf_moves bmf_source_moves(struct bmf_source *source);
 
-/* Forgets a replica: -ENOENT if it wasn't known. */
-int bmf_source_forget(struct bmf_source *source, const struct bmf_uuid *replica);
-
 /*
  * One pass of upkeep: disarms regions that rest, cleans sidecars of images that
  * nobody has open, frees what is not needed.  Called by one thread every few seconds.
@@ -126,7 +123,7 @@ void bmf_source_keep(struct bmf_source *source);
 
 /*
  * The tracker of the image open as fd (O_PATH will do), made if need be; a reference
- * that bmf_tracker_put() gives back.
+ * that bmf_tracker_put() gives back.  On failure the image must not be changed (I1).
  */
 int bmf_source_track(struct bmf_source *source, int fd, struct bmf_tracker **ret);
 

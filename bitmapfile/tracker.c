@@ -43,17 +43,17 @@
 /* Regions armed ahead of a sequential writer, at most: 128 MiB by default. */
 #define ARMED_AHEAD_MAX 8
 
-struct bmf_tracker *bmf_tracker_new(struct bmf_source *source, int fd, dev_t dev, ino_t ino)
+int bmf_tracker_new(struct bmf_source *source, int fd, const struct stat *st,
+		    struct bmf_tracker **ret)
 {
 	struct bmf_tracker *t = calloc(1, sizeof(*t));
 
 	if (!t)
-		return NULL;
+		return -ENOMEM;
 	t->source = source;
-	t->dev = dev;
-	t->ino = ino;
+	t->dev = st->st_dev;
+	t->ino = st->st_ino;
 	t->sidecar_fd = -1;
-	t->fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	atomic_init(&t->generation, atomic_load(&source->generation));
 	atomic_init(&t->mode, BMF_MODE_UNTRACKED);
@@ -61,13 +61,17 @@ struct bmf_tracker *bmf_tracker_new(struct bmf_source *source, int fd, dev_t dev
 	t->touched = bmf_bits_new();
 	t->wanted = bmf_bits_new();
 	atomic_init(&t->bits, bmf_bits_new());
+	t->fd = -ENOMEM;
 	if (t->armed && t->touched && t->wanted && atomic_load(&t->bits))
 		t->fd = source->io->reopen(source->io, fd, O_PATH);
 	if (t->fd < 0) {
+		int r = t->fd;
+
 		bmf_tracker_free(t);
-		return NULL;
+		return r;
 	}
-	return t;
+	*ret = t;
+	return 0;
 }
 
 void bmf_tracker_free(struct bmf_tracker *t)
@@ -320,8 +324,8 @@ int bmf_tracker_change(struct bmf_tracker *t, uint64_t offset, uint64_t nbytes)
 		return 0;
 
 	shift = t->source->region_shift;
-	first = offset >> shift;
-	n = ((end - 1) >> shift) - first + 1;
+	first = bmf_region_of(offset, shift);
+	n = bmf_region_of(end - 1, shift) - first + 1;
 	if (!bmf_bits_test_all(t->touched, first, n))
 		bmf_bits_set(t->touched, first, n); /* a failure costs an early disarm */
 	if (bmf_bits_test_all(t->armed, first, n))
@@ -394,6 +398,19 @@ void bmf_tracker_fail(struct bmf_tracker *t, int error)
 	}
 	t->reason = BMF_REASON_IO_ERROR;
 	pthread_mutex_unlock(&t->lock);
+}
+
+void bmf_tracker_doubt(struct bmf_tracker *t)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&t->lock);
+	if (atomic_load(&t->mode) == BMF_MODE_TRACKED)
+		r = bmf_tracker_give_up_locked(t);
+	t->reason = BMF_REASON_IO_ERROR;
+	pthread_mutex_unlock(&t->lock);
+	if (r < 0)
+		bmf_tracker_fail(t, r);
 }
 
 int bmf_tracker_failed(const struct bmf_tracker *t)

@@ -61,6 +61,12 @@ int bmf_tracker_touch(struct bmf_tracker *tracker);
 void bmf_tracker_fail(struct bmf_tracker *tracker, int error);
 int bmf_tracker_failed(const struct bmf_tracker *tracker);
 
+/*
+ * What the image holds is in doubt just now, and may be sound again later: the next sync
+ * copies it in full, and it is tracked anew from then on.
+ */
+void bmf_tracker_doubt(struct bmf_tracker *tracker);
+
 /* The image's last name is gone: its sidecar may go when its last user has. */
 void bmf_tracker_unlinked(struct bmf_tracker *tracker);
 

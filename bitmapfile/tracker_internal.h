@@ -103,14 +103,18 @@ struct bmf_source {
 };
 
 /* tracker.c */
-struct bmf_tracker *bmf_tracker_new(struct bmf_source *source, int fd, dev_t dev, ino_t ino);
+int bmf_tracker_new(struct bmf_source *source, int fd, const struct stat *st,
+		    struct bmf_tracker **ret);
 void bmf_tracker_free(struct bmf_tracker *tracker);
 int bmf_tracker_roll_locked(struct bmf_tracker *tracker);
 
 /* tracker_save.c */
 
-/* Reads what is known of the image.  Failures leave it untracked. */
-void bmf_tracker_load_locked(struct bmf_tracker *tracker);
+/*
+ * Reads what is known of the image.  On failure nothing is, and it must not be changed; a
+ * sidecar that is not believed is no failure, but has been removed when this returns.
+ */
+int bmf_tracker_load_locked(struct bmf_tracker *tracker);
 
 /*
  * Replaces the sidecar by one with all bits that are set when it begins, and with

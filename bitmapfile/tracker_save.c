@@ -57,37 +57,44 @@ static void note_reason(struct bmf_tracker *t, const struct bmf_error *err)
 	}
 }
 
-void bmf_tracker_load_locked(struct bmf_tracker *t)
+/*
+ * A sidecar that isn't believed now must not be believed later either (I1): from here on
+ * the image changes without it being told.  Not so one that says itself that
+ * the content is in doubt, and one that belongs to another file.
+ */
+static int disown_sidecar(struct bmf_tracker *t)
 {
-	struct bmf_source *s = t->source;
-	struct bmf_history history;
-	struct bmf_state *state = NULL;
-	struct bmf_error err = { 0 };
+	switch (t->reason) {
+	case BMF_REASON_NEW:
+	case BMF_REASON_MISSING:
+	case BMF_REASON_COPIED:
+	case BMF_REASON_IO_ERROR:
+		return 0;
+	default:
+		return t->has_id ? bmf_store_remove_sidecar(t->source->store, &t->id) : 0;
+	}
+}
+
+static int take_history(struct bmf_tracker *t, struct bmf_history *history,
+			const struct bmf_error *err)
+{
 	int r;
 
-	t->loaded = true;
-	r = bmf_source_state(s, &state);
-	if (r == 0) {
-		/* the state on disk may be one step behind during a rollover */
-		state->generation = atomic_load(&s->generation);
-		r = bmf_history_load(s->store, state, t->fd, s->crashed_at, 0, &history, &err);
-	}
-	bmf_state_free(state);
-	if (r < 0) {
-		t->reason = BMF_REASON_DAMAGED;
-		note_reason(t, &err);
-		return;
-	}
-	atomic_store(&t->size, history.stamp.size);
-	t->reason = history.reason;
-	t->has_id = history.has_id && history.reason != BMF_REASON_COPIED;
-	t->id = history.id;
-	if (!history.sidecar) {
-		note_reason(t, &err);
-		return;
+	atomic_store(&t->size, history->stamp.size);
+	t->reason = history->reason;
+	t->has_id = history->has_id && history->reason != BMF_REASON_COPIED;
+	t->id = history->id;
+	if (!history->sidecar) {
+		note_reason(t, err);
+		r = disown_sidecar(t);
+		if (r < 0)
+			bmf_source_notice(t->source, t, "remove sidecar: %s, it can't be opened",
+					  strerror(-r));
+		return r;
 	}
 
-	t->sidecar = history.sidecar;
+	t->sidecar = history->sidecar;
+	history->sidecar = NULL;
 	t->reason = t->sidecar->reason;
 	bmf_bits_free(atomic_load(&t->bits));
 	atomic_store(&t->generation, t->sidecar->active);
@@ -95,8 +102,31 @@ void bmf_tracker_load_locked(struct bmf_tracker *t)
 	/* After a crash: what was armed is in the bits now, but not on disk. */
 	atomic_store(&t->unsaved, t->sidecar->in_use);
 	atomic_store(&t->in_use, t->sidecar->in_use);
-	atomic_store(&t->active, t->sidecar->in_use);
 	atomic_store(&t->mode, BMF_MODE_TRACKED);
+	return 0;
+}
+
+int bmf_tracker_load_locked(struct bmf_tracker *t)
+{
+	struct bmf_source *s = t->source;
+	struct bmf_history history;
+	struct bmf_state *state = NULL;
+	struct bmf_error err = { 0 };
+	int r;
+
+	r = bmf_source_state(s, &state);
+	if (r == 0) {
+		/* the state on disk may be one step behind during a rollover */
+		state->generation = atomic_load(&s->generation);
+		r = bmf_history_load(s->store, state, t->fd, s->crashed_at, 0, &history, &err);
+	}
+	bmf_state_free(state);
+	if (r == 0) {
+		r = take_history(t, &history, &err);
+		bmf_history_destroy(&history);
+	}
+	t->loaded = r == 0;
+	return r;
 }
 
 /* A section of the document to be written: borrowed bits, or a merged copy. */

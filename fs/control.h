@@ -3,7 +3,7 @@
  * control.h - what mirrorctl asks of a running mirrorfs
  *
  * An ioctl(2) on a descriptor of the mount's root directory (any other inode gives
- * ENOTTY).  Only the user who runs the daemon, and root, may (EPERM otherwise).
+ * ENOTTY, but for MFS_CONTROL_SUSPECT).  Only the user who runs the daemon, and root, may (EPERM otherwise).
  * Integers are in host order: both ends are on one machine, and every
  * struct begins with a version.  Sizes stay below the 16 KiB that an ioctl
  * of a FUSE filesystem can carry.
@@ -36,7 +36,10 @@ struct mfs_control_info {
 	uint64_t moves_begun, moves_ended; /* out: see struct bmf_moves */
 };
 
-/* A rollover.  When it returns, all bits before the checkpoint are in the sidecars. */
+/*
+ * A rollover.  When it returns, all bits before the checkpoint are in the sidecars.
+ * ETIMEDOUT: a write has been in flight for too long, no checkpoint was made.
+ */
 struct mfs_control_commit {
 	uint32_t version; /* in */
 	uint32_t reserved;
@@ -68,5 +71,11 @@ struct mfs_control_flush {
 #define MFS_CONTROL_COMMIT _IOWR('m', 2, struct mfs_control_commit)
 #define MFS_CONTROL_ARRIVED _IOW('m', 3, struct mfs_control_arrived)
 #define MFS_CONTROL_FLUSH _IOW('m', 4, struct mfs_control_flush)
+
+/*
+ * The one that is for a regular file: an fsync of it failed beside the mount.  Its content
+ * is in doubt, as if its guest's own fsync had failed.
+ */
+#define MFS_CONTROL_SUSPECT _IO('m', 5)
 
 #endif

@@ -28,6 +28,7 @@
 #include "fs/gate.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 /* This thread's shard, plus one; 0: not chosen yet. */
 static _Thread_local unsigned int my_shard;
@@ -45,6 +46,8 @@ static atomic_ulong *shard_of_thread(struct mfs_gate *gate)
 
 void mfs_gate_init(struct mfs_gate *gate)
 {
+	pthread_condattr_t attr;
+
 	for (unsigned int i = 0; i < MFS_GATE_SHARDS; i++)
 		atomic_init(&gate->shards[i].inside, 0);
 	atomic_init(&gate->closed, false);
@@ -52,7 +55,10 @@ void mfs_gate_init(struct mfs_gate *gate)
 	pthread_mutex_init(&gate->closer, NULL);
 	pthread_mutex_init(&gate->lock, NULL);
 	pthread_cond_init(&gate->opened, NULL);
-	pthread_cond_init(&gate->left, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&gate->left, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 void mfs_gate_destroy(struct mfs_gate *gate)
@@ -103,16 +109,6 @@ static bool is_empty(struct mfs_gate *gate)
 	return true;
 }
 
-void mfs_gate_close(struct mfs_gate *gate)
-{
-	pthread_mutex_lock(&gate->closer);
-	atomic_store(&gate->closed, true);
-	pthread_mutex_lock(&gate->lock);
-	while (!is_empty(gate))
-		pthread_cond_wait(&gate->left, &gate->lock);
-	pthread_mutex_unlock(&gate->lock);
-}
-
 void mfs_gate_open(struct mfs_gate *gate)
 {
 	pthread_mutex_lock(&gate->lock);
@@ -120,4 +116,29 @@ void mfs_gate_open(struct mfs_gate *gate)
 	pthread_cond_broadcast(&gate->opened);
 	pthread_mutex_unlock(&gate->lock);
 	pthread_mutex_unlock(&gate->closer);
+}
+
+int mfs_gate_close(struct mfs_gate *gate, unsigned int timeout_ms)
+{
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&gate->closer);
+	atomic_store(&gate->closed, true);
+	pthread_mutex_lock(&gate->lock);
+	while (r == 0 && !is_empty(gate))
+		r = pthread_cond_timedwait(&gate->left, &gate->lock, &until);
+	if (is_empty(gate))
+		r = 0;
+	pthread_mutex_unlock(&gate->lock);
+	if (r != 0)
+		mfs_gate_open(gate);
+	return -r;
 }

@@ -40,8 +40,11 @@ void mfs_gate_destroy(struct mfs_gate *gate);
 void mfs_gate_enter(struct mfs_gate *gate);
 void mfs_gate_leave(struct mfs_gate *gate);
 
-/* When it returns, whatever writers did is visible to the caller, and none is inside. */
-void mfs_gate_close(struct mfs_gate *gate);
+/*
+ * When it returns 0, whatever writers did is visible to the caller, and none is inside.
+ * -ETIMEDOUT: a writer was still inside after timeout_ms; the gate is open again.
+ */
+int mfs_gate_close(struct mfs_gate *gate, unsigned int timeout_ms);
 void mfs_gate_open(struct mfs_gate *gate);
 
 #endif

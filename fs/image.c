@@ -249,6 +249,22 @@ int mfs_image_sync(struct mfs *fs, const struct mfs_handle *handle, int fd, bool
 	return r;
 }
 
+void mfs_image_sync_failed(struct bmf_tracker *tracker, int error)
+{
+	switch (error) {
+	case -ENOSPC:
+	case -EDQUOT:
+		bmf_tracker_doubt(tracker);
+		break;
+	case -EINVAL: /* refused: nothing was written */
+	case -EFBIG:
+	case -EBADF:
+		break;
+	default:
+		bmf_tracker_fail(tracker, error);
+	}
+}
+
 /*
  * An image without an id has no sidecar whose stamp could go wrong.  A tracker, and with
  * it a descriptor, is made only where there is something to note: a chmod -R of

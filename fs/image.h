@@ -48,6 +48,13 @@ ssize_t mfs_image_copy(struct mfs *fs, int fd_in, off_t offset_in, struct bmf_tr
 int mfs_image_sync(struct mfs *fs, const struct mfs_handle *handle, int fd, bool data_only);
 
 /*
+ * A write that was to be durable by itself has failed.  What of it the disk holds is in
+ * doubt, as after an fsync that failed; but lack of space is something that a guest
+ * may wait for and then go on, so that error does not stick.
+ */
+void mfs_image_sync_failed(struct bmf_tracker *tracker, int error);
+
+/*
  * To be called before metadata of the node changes.  A failure is ignored: then a crash
  * finds a ctime that is not as noted, and the image all dirty, which is safe (I1), and no
  * reason to refuse a chmod (I3).  Does nothing for what is no image with a history.

@@ -7,7 +7,9 @@
  */
 #include "config.h"
 
+#include "bitmapfile/tracker.h"
 #include "fs/control.h"
+#include "fs/image.h"
 #include "fs/log.h"
 #include "fs/ops.h"
 
@@ -16,6 +18,12 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+/*
+ * How long a checkpoint may hold up all writers because one of them does not come back
+ * from its storage (I3).
+ */
+#define GATE_TIMEOUT_MS 2000
 
 union message {
 	uint32_t version; /* comes first in all of them */
@@ -80,7 +88,12 @@ static int commit_locked(struct mfs *fs, struct mfs_control_commit *message)
 	int r;
 
 	start = monotonic_ns();
-	mfs_gate_close(&fs->gate);
+	r = mfs_gate_close(&fs->gate, GATE_TIMEOUT_MS);
+	if (r < 0) {
+		mfs_log(LOG_WARNING, "make checkpoint: a write has been in flight for %d ms",
+			GATE_TIMEOUT_MS);
+		return r;
+	}
 	bmf_source_advance(fs->source);
 	mfs_gate_open(&fs->gate);
 	gate_ns = monotonic_ns() - start;
@@ -141,6 +154,27 @@ static int carry_out(struct mfs *fs, unsigned int cmd, union message *message)
 	}
 }
 
+/* mirrorctl's fsync of that image has failed: to its guest it is as if its own had. */
+static int suspect(fuse_req_t req, fuse_ino_t ino)
+{
+	struct mfs *fs = mfs_of(req);
+	const struct mfs_node *node = mfs_node_of(fs, ino);
+	uid_t uid = fuse_req_ctx(req)->uid;
+	struct bmf_tracker *tracker;
+	int r;
+
+	if (!S_ISREG(node->type))
+		return -ENOTTY;
+	if (uid != 0 && uid != geteuid())
+		return -EPERM;
+	r = mfs_image_track(fs, node, &tracker);
+	if (r < 0)
+		return r;
+	bmf_tracker_fail(tracker, -EIO);
+	bmf_tracker_put(tracker);
+	return 0;
+}
+
 static bool is_known(unsigned int cmd)
 {
 	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT || cmd == MFS_CONTROL_ARRIVED ||
@@ -159,6 +193,10 @@ void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 
 	(void)arg;
 	(void)fi;
+	if (cmd == MFS_CONTROL_SUSPECT) {
+		mfs_reply(req, suspect(req, ino));
+		return;
+	}
 	if (ino != FUSE_ROOT_ID || !is_known(cmd) || (flags & FUSE_IOCTL_COMPAT)) {
 		mfs_reply(req, -ENOTTY);
 		return;

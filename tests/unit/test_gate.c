@@ -10,6 +10,7 @@
 #include "tests/unit/suite.h"
 
 #include <check.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -60,7 +61,7 @@ static void *close_and_open(void *arg)
 {
 	(void)arg;
 	for (int i = 0; i < NCLOSINGS; i++) {
-		mfs_gate_close(&gate);
+		expect(mfs_gate_close(&gate, 60000) == 0);
 		expect(!atomic_exchange(&closed, true));
 		expect(atomic_load(&inside) == 0);
 		for (int w = 0; w < NWRITERS; w++) {
@@ -116,7 +117,7 @@ START_TEST(test_everybody_is_woken)
 
 	mfs_gate_init(&gate);
 	for (int round = 0; round < 20; round++) {
-		mfs_gate_close(&gate);
+		ck_assert_int_eq(mfs_gate_close(&gate, 60000), 0);
 		for (int i = 0; i < 3 * MFS_GATE_SHARDS; i++) {
 			atomic_store(&entered[i], false);
 			ck_assert(pthread_create(&threads[i], NULL, enter_and_leave, &entered[i]) ==
@@ -134,6 +135,25 @@ START_TEST(test_everybody_is_woken)
 }
 END_TEST
 
+/* A writer that does not come back holds up the others for a bounded time only. */
+START_TEST(test_closing_gives_up)
+{
+	static atomic_bool entered;
+	pthread_t thread;
+
+	mfs_gate_init(&gate);
+	mfs_gate_enter(&gate);
+	ck_assert_int_eq(mfs_gate_close(&gate, 50), -ETIMEDOUT);
+	ck_assert(pthread_create(&thread, NULL, enter_and_leave, &entered) == 0);
+	pthread_join(thread, NULL);
+	ck_assert(atomic_load(&entered));
+	mfs_gate_leave(&gate);
+	ck_assert_int_eq(mfs_gate_close(&gate, 50), 0);
+	mfs_gate_open(&gate);
+	mfs_gate_destroy(&gate);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("gate");
@@ -141,6 +161,7 @@ int main(void)
 
 	tcase_add_test(tcase, test_closed_gate_holds_nobody);
 	tcase_add_test(tcase, test_everybody_is_woken);
+	tcase_add_test(tcase, test_closing_gives_up);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

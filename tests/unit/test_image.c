@@ -75,7 +75,7 @@ static uint64_t checkpoint(void)
 	struct bmf_commit commit;
 	struct bmf_error err;
 
-	mfs_gate_close(&fs.gate);
+	ck_assert_int_eq(mfs_gate_close(&fs.gate, 60000), 0);
 	bmf_source_advance(fs.source);
 	mfs_gate_open(&fs.gate);
 	ck_assert_int_eq(bmf_source_commit(fs.source, NULL, NULL, &commit, &err), 0);

@@ -24,7 +24,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/xattr.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -375,6 +375,115 @@ START_TEST(any_call_fails_once)
 }
 END_TEST
 
+/* Does things to a source in a process that is then killed. */
+static void crash_after(void (*act)(struct bmf_source *s, int fd), int fd)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		act(open_source(12), fd);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void change_block_1(struct bmf_source *s, int fd)
+{
+	ck_assert_int_eq(change(s, fd, 1), 0);
+}
+
+static void change_unreadable(struct bmf_source *s, int fd)
+{
+	faultio_arm(&fault, FAULTIO_PREAD, 1, -EIO, FAULTIO_STICKY);
+	ck_assert_int_eq(change(s, fd, 200), 0);
+}
+
+static void change_undeletable(struct bmf_source *s, int fd)
+{
+	faultio_arm(&fault, FAULTIO_PREAD | FAULTIO_UNLINKAT, 1, -EIO, FAULTIO_STICKY);
+	ck_assert_int_lt(change(s, fd, 200), 0);
+}
+
+/*
+ * A sidecar that a crash left and that can't be read just now: it isn't believed, so
+ * it must not be there any more when it can be read again.
+ */
+START_TEST(unbelieved_sidecar_stays_unbelieved)
+{
+	struct bmf_source *s = open_source(12);
+	int fd = make_image("image", BLOCKS);
+
+	roll(s);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	crash_after(change_block_1, fd);
+	ck_assert_int_eq(reason_of(fd, NULL), BMF_REASON_NONE);
+	crash_after(change_undeletable, fd);
+	ck_assert_int_eq(reason_of(fd, NULL), BMF_REASON_NONE);
+	crash_after(change_unreadable, fd);
+	ck_assert_int_eq(reason_of(fd, NULL), BMF_REASON_MISSING);
+	close(fd);
+}
+END_TEST
+
+#define FAR_OUT ((UINT64_C(1) << 55) / BLOCK)
+
+static void change_far_out(struct bmf_source *s, int fd)
+{
+	struct bmf_tracker *t;
+
+	ck_assert_int_eq(bmf_source_track(s, fd, &t), 0);
+	ck_assert_int_eq(bmf_tracker_change(t, FAR_OUT * BLOCK, BLOCK), 0);
+}
+
+/* The armed map stays small however far out a sparse image is written to. */
+START_TEST(far_out_is_armed_too)
+{
+	struct bmf_source *s = open_source(12);
+	int fd = make_image("image", BLOCKS);
+	struct bmf_history history;
+	char path[128], text[BMF_UUID_TEXT];
+	struct stat st;
+
+	roll(s);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	crash_after(change_far_out, fd);
+	ck_assert_int_eq(reason_of(fd, &history), BMF_REASON_NONE);
+	ck_assert(bmf_bits_test(history.sidecar->sections[history.sidecar->nsections - 1].bits,
+				FAR_OUT));
+	snprintf(path, sizeof(path), BMF_STATE_DIR "/bitmaps/%s",
+		 bmf_uuid_format(&history.id, text));
+	ck_assert_int_eq(fstatat(scratch_fd, path, &st, 0), 0);
+	ck_assert_int_lt(st.st_size, 2 << 20);
+	bmf_history_destroy(&history);
+	close(fd);
+}
+END_TEST
+
+/* After a durable write failed for lack of space: all dirty once, then as before. */
+START_TEST(doubt_ends_with_the_next_checkpoint)
+{
+	struct bmf_source *s = open_source(12);
+	int fd = make_image("image", BLOCKS);
+	struct bmf_history history;
+	struct bmf_tracker *t;
+
+	roll(s);
+	ck_assert_int_eq(bmf_source_track(s, fd, &t), 0);
+	bmf_tracker_doubt(t);
+	ck_assert_int_eq(bmf_tracker_failed(t), 0);
+	ck_assert_int_eq(reason_of(fd, NULL), BMF_REASON_MISSING);
+	roll(s);
+	bmf_tracker_put(t);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(reason_of(fd, &history), BMF_REASON_NONE);
+	ck_assert_int_eq(history.sidecar->reason, BMF_REASON_IO_ERROR);
+	bmf_history_destroy(&history);
+	close(fd);
+}
+END_TEST
+
 START_TEST(failed_fsync_sticks)
 {
 	struct bmf_source *s = open_source(12);
@@ -574,6 +683,9 @@ int main(void)
 	tcase_add_test(tcase, arming_fails_and_the_guest_goes_on);
 	tcase_add_test(tcase, untrackable_write_is_refused);
 	tcase_add_test(tcase, any_call_fails_once);
+	tcase_add_test(tcase, unbelieved_sidecar_stays_unbelieved);
+	tcase_add_test(tcase, far_out_is_armed_too);
+	tcase_add_test(tcase, doubt_ends_with_the_next_checkpoint);
 	tcase_add_test(tcase, failed_fsync_sticks);
 	tcase_add_test(tcase, changed_behind_the_mount);
 	tcase_add_test(tcase, copy_is_not_its_original);
