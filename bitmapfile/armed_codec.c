@@ -15,7 +15,9 @@
 /* The regions that an image can have at most. */
 uint64_t bmf_armed_regions_max(unsigned int region_shift)
 {
-	return UINT64_C(1) << (BMF_OFFSET_BITS - region_shift);
+	uint64_t by_size = UINT64_C(1) << (BMF_OFFSET_BITS - region_shift);
+
+	return by_size < BMF_REGIONS_MAX ? by_size : BMF_REGIONS_MAX;
 }
 
 static uint64_t sector_check(const struct bmf_disk_armed *sector, uint64_t nonce, uint64_t index)
