@@ -180,6 +180,7 @@ struct adoption {
 	struct bmf_source *source;
 	struct bmf_commit *commit;
 	struct bmf_error *err;
+	bool leftovers_only; /* no adoption: not at a checkpoint */
 	struct bmf_state *state;
 	struct bmf_uuid *seen; /* ids of all images */
 	size_t nseen, capacity;
@@ -200,19 +201,26 @@ static int note_seen(struct adoption *a, const struct bmf_uuid *id)
 	return 0;
 }
 
-/* Is all that a reader needs in the sidecar already?  Then no tracker need be made. */
-static bool is_settled(struct adoption *a, int fd, struct bmf_uuid *ret_id)
+enum settled {
+	SETTLED,  /* all that a reader needs is in the sidecar: no tracker need be made */
+	LEFTOVER, /* so it is, but for what a crash left armed */
+	UNKNOWN,  /* there is no history */
+};
+
+/* Of an image that has no tracker. */
+static enum settled look_at(struct adoption *a, int fd, struct bmf_uuid *ret_id)
 {
 	struct bmf_history history;
-	bool settled;
+	enum settled found = UNKNOWN;
 
 	if (bmf_history_load(a->source->store, a->state, fd, a->source->crashed_at, 0, &history,
 			     NULL) < 0)
-		return false;
-	settled = history.reason == BMF_REASON_NONE && !history.sidecar->in_use;
+		return UNKNOWN;
+	if (history.reason == BMF_REASON_NONE)
+		found = history.sidecar->in_use ? LEFTOVER : SETTLED;
 	*ret_id = history.id;
 	bmf_history_destroy(&history);
-	return settled;
+	return found;
 }
 
 static int adopt(struct adoption *a, struct bmf_tracker *t)
@@ -259,8 +267,16 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 	if (!S_ISREG(entry->st->st_mode))
 		return 0;
 	a->commit->images++;
-	if (!bmf_source_has(a->source, entry->st) && is_settled(a, entry->fd, &id))
-		return note_seen(a, &id);
+	if (!bmf_source_has(a->source, entry->st)) {
+		enum settled found = look_at(a, entry->fd, &id);
+
+		if (found == SETTLED)
+			return note_seen(a, &id);
+		if (found == UNKNOWN && a->leftovers_only)
+			return 0;
+	} else if (a->leftovers_only) {
+		return 0;
+	}
 
 	r = bmf_source_track(a->source, entry->fd, &t);
 	if (r < 0)
@@ -333,8 +349,12 @@ static int visit_all(struct adoption *a, struct bmf_error *err)
 		still = bmf_source_moves(s).begun == before.ended;
 		if (hold)
 			pthread_rwlock_unlock(&s->moves_lock);
-		if (r < 0 || still || hold)
+		if (r < 0)
 			return r;
+		if (still || hold) {
+			atomic_store(&s->leftovers_gone, true);
+			return 0;
+		}
 	}
 }
 
@@ -389,12 +409,28 @@ int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, cons
 	return r;
 }
 
+/* What a crash left armed is in no tracker's bits, until somebody uses the image. */
+static int settle_leftovers(struct bmf_source *s)
+{
+	struct bmf_commit commit = { 0 };
+	struct adoption a = { .source = s, .commit = &commit, .leftovers_only = true };
+	int r = bmf_source_state(s, &a.state);
+
+	if (r == 0)
+		r = visit_all(&a, NULL);
+	bmf_state_free(a.state);
+	free(a.seen);
+	return r;
+}
+
 int bmf_source_flush(struct bmf_source *s)
 {
 	int r;
 
 	pthread_mutex_lock(&s->rollover_lock);
 	r = save_unsaved(s);
+	if (r == 0 && !atomic_load(&s->leftovers_gone))
+		r = settle_leftovers(s);
 	pthread_mutex_unlock(&s->rollover_lock);
 	return r;
 }

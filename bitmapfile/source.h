@@ -90,7 +90,10 @@ struct bmf_commit {
 int bmf_source_commit(struct bmf_source *source, const struct bmf_uuid *replica, const char *label,
 		      struct bmf_commit *ret, struct bmf_error *err);
 
-/* Saves every sidecar whose bits are newer in memory, so that a reader sees them. */
+/*
+ * Saves every sidecar whose bits are newer in memory, and those that a crash left, so that a
+ * reader sees all that has changed.
+ */
 int bmf_source_flush(struct bmf_source *source);
 
 /*

@@ -218,19 +218,6 @@ int bmf_state_cursor_get_or_add(struct bmf_state *state, const struct bmf_uuid *
 	return 0;
 }
 
-bool bmf_state_forget_cursor(struct bmf_state *state, const struct bmf_uuid *replica)
-{
-	struct bmf_cursor *cursor = bmf_state_cursor(state, replica);
-	size_t place = cursor_place(state, replica);
-
-	if (!cursor)
-		return false;
-	free(cursor->label);
-	state->ncursors--;
-	memmove(cursor, cursor + 1, (state->ncursors - place) * sizeof(*cursor));
-	return true;
-}
-
 bool bmf_state_needs(const struct bmf_state *state, uint64_t number)
 {
 	const struct bmf_checkpoint *checkpoint;

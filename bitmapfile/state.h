@@ -69,8 +69,6 @@ const struct bmf_checkpoint *bmf_state_checkpoint(const struct bmf_state *state,
 struct bmf_cursor *bmf_state_cursor(const struct bmf_state *state, const struct bmf_uuid *replica);
 int bmf_state_cursor_get_or_add(struct bmf_state *state, const struct bmf_uuid *replica,
 				struct bmf_cursor **ret);
-/* True if there was one. */
-bool bmf_state_forget_cursor(struct bmf_state *state, const struct bmf_uuid *replica);
 
 /*
  * Is the checkpoint of that number needed: named, the newest, or one that a

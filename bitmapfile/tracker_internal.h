@@ -89,6 +89,7 @@ struct bmf_source {
 	struct {
 		_Atomic uint64_t begun, ended;
 	} moves;
+	_Atomic bool leftovers_gone; /* every image has been seen since the source was opened */
 	pthread_rwlock_t moves_lock; /* shared by moves; by a walk that must not miss any */
 
 	pthread_mutex_t rollover_lock;

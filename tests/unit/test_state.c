@@ -149,12 +149,6 @@ START_TEST(test_cursors)
 	}
 	uuid = uuid_of(2);
 	ck_assert_ptr_null(bmf_state_cursor(state, &uuid));
-	ck_assert(!bmf_state_forget_cursor(state, &uuid));
-	uuid = uuid_of(9);
-	ck_assert(bmf_state_forget_cursor(state, &uuid));
-	ck_assert_ptr_null(bmf_state_cursor(state, &uuid));
-	ck_assert(!bmf_state_forget_cursor(state, &uuid));
-	ck_assert_uint_eq(state->ncursors, sizeof(order) - 1);
 	ck_assert_int_eq(bmf_state_cursor_get_or_add(state, &none, &c), -EINVAL);
 	ck_assert_ptr_null(c);
 	bmf_state_free(state);
