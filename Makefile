@@ -22,6 +22,11 @@ say = $(if $(filter 1,$(V)),,@printf '  %-4s %s\n' $(1) '$(2)';)
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
+# make splits names at spaces, wherever they come from.
+ifneq ($(words $(CURDIR)),1)
+$(error $(CURDIR): the path of the sources must not have spaces)
+endif
+
 # `make clean` removes $(BUILD), so it must not hold the sources.
 ifneq ($(filter $(patsubst %//,%/,$(abspath $(BUILD))/)%,$(CURDIR)/),)
 $(error BUILD=$(BUILD): the source tree is in there; choose a directory of its own)

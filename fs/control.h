@@ -25,6 +25,12 @@
 #define MFS_CONTROL_VERSION 1
 #define MFS_CONTROL_LABEL 1024
 
+/*
+ * In flags of INFO.  The source is on a read-only filesystem and nothing is tracked: COMMIT,
+ * ARRIVED and FLUSH give EROFS; source UUID, generation and block_shift are zero.
+ */
+#define MFS_INFO_READ_ONLY 1u
+
 struct mfs_control_info {
 	uint32_t version; /* out */
 	int32_t pid;	  /* out: as the daemon sees itself */
@@ -34,6 +40,8 @@ struct mfs_control_info {
 	struct bmf_uuid source; /* out */
 	uint64_t generation; /* out */
 	uint64_t moves_begun, moves_ended; /* out: see struct bmf_moves */
+	uint32_t flags; /* out: MFS_INFO_... */
+	uint32_t reserved;
 };
 
 /*

@@ -31,6 +31,7 @@ struct mfs {
 	int source_fd;
 	struct bmf_source *source; /* NULL: the filesystem of the source is read-only */
 	bool is_root;		   /* new files are given to whoever made them */
+	bool initialized;	   /* set by INIT: kernel and libfuse have agreed */
 	bool direct_io_mixes;	   /* set by INIT: see mfs_handle_direct_io() */
 	struct mfs_gate gate;
 	struct mfs_nodes nodes;

@@ -35,6 +35,9 @@
 
 #define WORKERS_MAX 64
 
+/* The kernel sends INIT at once; who never gets it must not wait for ever. */
+#define INIT_TIMEOUT_MS 10000
+
 /* In front of a write's payload: struct fuse_in_header and struct fuse_write_in. */
 #define WRITE_HEADERS (sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 
@@ -91,7 +94,7 @@ static void end_session(struct loop *loop, int error)
 	if (error < 0)
 		atomic_compare_exchange_strong(&loop->error, &none, error);
 	if (write(loop->ended_fd, &one, sizeof(one)) < 0)
-		mfs_log(LOG_ERR, "end session: %s", strerror(errno));
+		mfs_log(LOG_ERR, "end session: %s", mfs_reason(-errno));
 }
 
 static void *work(void *arg);
@@ -204,6 +207,44 @@ static void stop_workers(struct loop *loop)
 		pthread_cancel(loop->workers[i]);
 	for (unsigned int i = 0; i < loop->nworkers; i++)
 		pthread_join(loop->workers[i], NULL);
+}
+
+static int receive_first(struct fuse_session *session, struct receive_buffer *b)
+{
+	struct pollfd fd = { .fd = fuse_session_fd(session), .events = POLLIN };
+	int r;
+
+	do {
+		r = poll(&fd, 1, INIT_TIMEOUT_MS);
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (r < 0) {
+			r = -errno;
+			continue;
+		}
+		b->buf = (struct fuse_buf){ .mem = b->mem };
+		r = fuse_session_receive_buf(session, &b->buf);
+	} while (r == -EINTR || r == -EAGAIN);
+	return r == 0 ? -ENODEV : r;
+}
+
+int mfs_loop_initialize(struct fuse_session *session, const bool *initialized)
+{
+	struct receive_buffer b;
+	int r;
+
+	r = receive_buffer_init(&b);
+	if (r < 0)
+		return r;
+	do {
+		r = receive_first(session, &b);
+		if (r < 0)
+			break;
+		fuse_session_process_buf(session, &b.buf);
+		r = fuse_session_exited(session) ? -EPROTO : 0;
+	} while (r == 0 && !*initialized);
+	receive_buffer_unmap(&b);
+	return r;
 }
 
 int mfs_loop(struct fuse_session *session)

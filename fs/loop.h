@@ -13,7 +13,15 @@
 #ifndef FS_LOOP_H
 #define FS_LOOP_H
 
+#include <stdbool.h>
+
 struct fuse_session;
+
+/*
+ * Carries out INIT, which the kernel sends at the mount, in the calling thread, and before
+ * any other: *initialized is set by it.  0, or -errno: the session is of no use.
+ */
+int mfs_loop_initialize(struct fuse_session *session, const bool *initialized);
 
 /*
  * Serves until the session ends, and returns when the last request has been

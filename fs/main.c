@@ -77,6 +77,40 @@ static int open_source_patiently(struct mfs *fs, const struct mfs_options *optio
 	}
 }
 
+/* What to do about a source that can't be opened; "" where that isn't known. */
+static const char *way_out(const struct bmf_error *err)
+{
+	switch (err->code) {
+	case -EROFS:
+		return "; with -o ro it can be mounted, read-only";
+	case -ENOSPC:
+	case -EDQUOT:
+		return "; make room on that filesystem";
+	case -EBUSY:
+		return "; try again when that has ended";
+	}
+	return "";
+}
+
+/* A holder's line reads as open_source() writes it. */
+static void log_open_failure(const struct mfs_options *options, struct bmf_error *err)
+{
+	static const char holder[] = "in use by mirrorfs on '";
+	const char *text = mfs_reason_of(err);
+	const char *path = err->code == -EBUSY ? strstr(text, holder) : NULL, *end = NULL;
+
+	if (path) {
+		path += strlen(holder);
+		for (const char *at = path; (at = strstr(at, "' (pid ")); at++)
+			end = at;
+	}
+	if (end)
+		mfs_log(LOG_ERR, "open source '%s': %s; unmount it first: fusermount3 -u '%.*s'",
+			options->source, text, (int)(end - path), path);
+	else
+		mfs_log(LOG_ERR, "open source '%s': %s%s", options->source, text, way_out(err));
+}
+
 static int open_source(struct mfs *fs, const struct mfs_options *options)
 {
 	struct bmf_source_options source_options = {
@@ -99,8 +133,25 @@ static int open_source(struct mfs *fs, const struct mfs_options *options)
 		return 0;
 	}
 	if (r < 0)
-		mfs_log(LOG_ERR, "open source '%s': %s", options->source, err.text);
+		log_open_failure(options, &err);
 	return r;
+}
+
+/* In libfuse's words, or, for what it makes nothing of, in ours. */
+static void log_bad_options(const char *why)
+{
+	static const char unknown[] = "unknown option(s): `";
+	const char *list;
+
+	if (strncmp(why, unknown, strlen(unknown)) != 0) {
+		mfs_log(LOG_ERR, "read options: %s, see mirrorfs --help", why);
+		return;
+	}
+	list = why + strlen(unknown);
+	if (strncmp(list, "-o ", 3) == 0)
+		list += 3;
+	mfs_log(LOG_ERR, "read option '%.*s': unknown, see mirrorfs --help",
+		(int)strcspn(list, "'"), list);
 }
 
 static struct fuse_session *new_session(struct mfs *fs, struct mfs_options *options)
@@ -116,7 +167,7 @@ static struct fuse_session *new_session(struct mfs *fs, struct mfs_options *opti
 	session = fuse_session_new(&options->args, &mfs_ops, sizeof(mfs_ops), fs);
 	why = mfs_log_capture_end();
 	if (!session)
-		mfs_log(LOG_ERR, "read options: %s, see mirrorfs --help", why);
+		log_bad_options(why);
 	return session;
 }
 
@@ -131,6 +182,26 @@ static int mount_session(struct fuse_session *session, const char *mountpoint)
 	if (r < 0)
 		mfs_log(LOG_ERR, "mount '%s': %s", mountpoint, *why ? why : "it failed");
 	return r < 0 ? -EIO : 0;
+}
+
+/*
+ * Nobody is told that the mount can be used before the kernel and libfuse have agreed: that
+ * comes last, and can fail.
+ */
+static int initialize(struct mfs *fs, struct fuse_session *session,
+		      const struct mfs_options *options)
+{
+	const char *why = "";
+	int r;
+
+	if (!options->debug) /* who asked for every request is to see this one too */
+		mfs_log_capture_begin();
+	r = mfs_loop_initialize(session, &fs->initialized);
+	if (!options->debug)
+		why = mfs_log_capture_end();
+	if (r < 0)
+		mfs_log(LOG_ERR, "mount '%s': %s", options->mountpoint, *why ? why : mfs_reason(r));
+	return r;
 }
 
 /* Mounted: serves until the session ends. */
@@ -150,7 +221,7 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 		r = mfs_loop(session);
 	}
 	if (r < 0)
-		mfs_log(LOG_ERR, "serve '%s': %s", options->mountpoint, strerror(-r));
+		mfs_log(LOG_ERR, "serve '%s': %s", options->mountpoint, mfs_reason(r));
 	mfs_keeper_stop(keeper);
 	return r;
 }
@@ -167,7 +238,7 @@ static int init(struct mfs *fs, struct fuse_session *session, int source_fd)
 	};
 	r = mfs_nodes_init(&fs->nodes, source_fd);
 	if (r < 0) {
-		mfs_log(LOG_ERR, "start: %s", strerror(-r));
+		mfs_log(LOG_ERR, "start: %s", mfs_reason(r));
 		return r;
 	}
 	mfs_handles_init(&fs->handles);
@@ -188,7 +259,7 @@ static int finish(struct mfs *fs, const struct mfs_options *options)
 	if (r < 0)
 		mfs_log(LOG_ERR,
 			"save bitmaps of '%s': %s: what could not be saved will be copied in full",
-			options->source, strerror(-r));
+			options->source, mfs_reason(r));
 	pthread_mutex_destroy(&fs->rollover);
 	mfs_gate_destroy(&fs->gate);
 	return r;
@@ -209,6 +280,8 @@ static int run_session(struct mfs *fs, struct fuse_session *session,
 		r = mount_session(session, options->mountpoint);
 		mounted = r == 0;
 	}
+	if (r == 0)
+		r = initialize(fs, session, options);
 	if (r == 0)
 		r = serve(fs, session, options);
 	r_finish = finish(fs, options);
@@ -235,7 +308,7 @@ static int run(struct mfs_options *options)
 	if (!options->foreground) {
 		r = mfs_daemon_begin();
 		if (r < 0)
-			mfs_log(LOG_ERR, "start: %s", strerror(-r));
+			mfs_log(LOG_ERR, "start: %s", mfs_reason(r));
 	}
 	if (r == 0)
 		r = init(&fs, session, source_fd);

@@ -75,6 +75,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 			      FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS |
 			      FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
 
+	fs->initialized = true;
 	fs->direct_io_mixes = conn->proto_minor >= DIRECT_IO_MIXES_MINOR;
 	/*
 	 * With KILLPRIV_V2 the kernel need not ask for a file's capabilities at every

@@ -52,32 +52,39 @@ static bool is_terminated(const char label[MFS_CONTROL_LABEL])
 	return memchr(label, '\0', MFS_CONTROL_LABEL) != NULL;
 }
 
-static int do_info(struct mfs *fs, struct mfs_control_info *info)
+static int add_tracking(struct mfs *fs, struct mfs_control_info *info)
 {
 	struct bmf_moves moves = bmf_source_moves(fs->source);
 	struct bmf_state *state;
-	struct stat st;
 	int r;
 
-	if (fstat(fs->source_fd, &st) < 0)
-		return -errno;
 	r = bmf_source_state(fs->source, &state);
 	if (r < 0)
 		return r;
+	info->block_shift = state->block_shift;
+	info->source = state->source;
+	info->generation = state->generation;
+	info->moves_begun = moves.begun;
+	info->moves_ended = moves.ended;
+	bmf_state_free(state);
+	return 0;
+}
+
+static int do_info(struct mfs *fs, struct mfs_control_info *info)
+{
+	struct stat st;
+
+	if (fstat(fs->source_fd, &st) < 0)
+		return -errno;
 	*info = (struct mfs_control_info){
 		.version = MFS_CONTROL_VERSION,
 		.pid = getpid(),
 		.source_fd = fs->source_fd,
-		.block_shift = state->block_shift,
 		.source_dev = st.st_dev,
 		.source_ino = st.st_ino,
-		.source = state->source,
-		.generation = state->generation,
-		.moves_begun = moves.begun,
-		.moves_ended = moves.ended,
+		.flags = fs->source ? 0 : MFS_INFO_READ_ONLY,
 	};
-	bmf_state_free(state);
-	return 0;
+	return fs->source ? add_tracking(fs, info) : 0;
 }
 
 static int commit_locked(struct mfs *fs, struct mfs_control_commit *message)
@@ -101,7 +108,7 @@ static int commit_locked(struct mfs *fs, struct mfs_control_commit *message)
 	r = bmf_source_commit(fs->source, &message->replica, label_of(message->label), &commit,
 			      &err);
 	if (r < 0) {
-		mfs_log(LOG_ERR, "%s", err.text);
+		mfs_log(LOG_ERR, "%s", mfs_reason_of(&err));
 		return r;
 	}
 	message->number = commit.checkpoint.number;
@@ -138,7 +145,7 @@ static int do_arrived(struct mfs *fs, const struct mfs_control_arrived *message)
 
 static int carry_out(struct mfs *fs, unsigned int cmd, union message *message)
 {
-	if (!fs->source)
+	if (!fs->source && cmd != MFS_CONTROL_INFO)
 		return -EROFS;
 	if ((_IOC_DIR(cmd) & _IOC_WRITE) && message->version != MFS_CONTROL_VERSION)
 		return -EPROTONOSUPPORT;

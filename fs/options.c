@@ -32,6 +32,7 @@ enum {
 	KEY_REGION_SIZE,
 	KEY_SAVE_INTERVAL,
 	KEY_FSNAME,
+	KEY_MAX_READ,
 	KEY_IGNORE,
 };
 
@@ -52,6 +53,7 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("region_size=", KEY_REGION_SIZE),
 	FUSE_OPT_KEY("save_interval=", KEY_SAVE_INTERVAL),
 	FUSE_OPT_KEY("fsname=", KEY_FSNAME),
+	FUSE_OPT_KEY("max_read=", KEY_MAX_READ), /* INIT would have to ask for the same */
 	/* Asked for always, or for mount(8) and the init system: nothing to do here. */
 	FUSE_OPT_KEY("default_permissions", KEY_IGNORE),
 	FUSE_OPT_KEY("subtype=", KEY_IGNORE),
@@ -200,11 +202,23 @@ static int take_option(void *data, const char *arg, int key, struct fuse_args *o
 		return parse_save_interval(options, strchr(arg, '=') + 1);
 	case KEY_FSNAME:
 		return set_string(&options->fsname, strchr(arg, '=') + 1);
+	case KEY_MAX_READ:
+		return refuse("read option '%s': not supported, leave it out", arg);
 	case KEY_IGNORE:
 		return 0;
 	}
 	/* x-systemd.* and the like are for others */
 	return strncasecmp(arg, "x-", 2) != 0;
+}
+
+static int check_all(const struct mfs_options *options)
+{
+	if (!options->mountpoint)
+		return refuse("read arguments: no %s given, see mirrorfs --help",
+			      options->source ? "mount point" : "source and mount point");
+	if (options->region_shift && options->region_shift < options->block_shift)
+		return refuse("read options: region_size must be at least block_size");
+	return 0;
 }
 
 int mfs_options_parse(int argc, char **argv, struct mfs_options *ret)
@@ -221,9 +235,8 @@ int mfs_options_parse(int argc, char **argv, struct mfs_options *ret)
 	libfuse = mfs_log_capture_end();
 	if (*libfuse)
 		mfs_log(LOG_ERR, "%s", libfuse);
-	if (r == 0 && !options.help && !options.version && !options.mountpoint)
-		r = refuse("read arguments: no %s given, see mirrorfs --help",
-			   options.source ? "mount point" : "source and mount point");
+	if (r == 0 && !options.help && !options.version)
+		r = check_all(&options);
 	if (r < 0) {
 		mfs_options_destroy(&options);
 		return -EINVAL;

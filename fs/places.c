@@ -4,11 +4,13 @@
 
 #include "fs/places.h"
 
+#include "bitmapfile/store.h"
 #include "fs/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +139,11 @@ static int open_place(const char *verb, const char *path, int flags, int *ret_fd
 	}
 	if (r == -ENOTCONN)
 		return refuse_dead(verb, path);
-	return refuse(r, verb, path, strerror(-r));
+	if (r == -ENOENT)
+		return refuse(
+			r, verb, path,
+			"no such file or directory; make it first, or give another directory");
+	return refuse(r, verb, path, mfs_reason(r));
 }
 
 static int make_absolute(const char *verb, char **path)
@@ -146,10 +152,31 @@ static int make_absolute(const char *verb, char **path)
 	int r = -errno;
 
 	if (!absolute)
-		return refuse(r, verb, *path, strerror(-r));
+		return refuse(r, verb, *path, mfs_reason(r));
 	free(*path);
 	*path = absolute;
 	return 0;
+}
+
+/* Is it a state directory, or in one?  What mirrorfs keeps there is no image. */
+static int check_not_state(const char *verb, const char *path)
+{
+	const size_t n = strlen("/" BMF_STATE_DIR);
+	const char *at = path;
+
+	while ((at = strstr(at, "/" BMF_STATE_DIR)) && at[n] != '/' && at[n] != '\0')
+		at += n;
+	if (!at)
+		return 0;
+	if (at[n] == '\0')
+		return refuse(-EINVAL, verb, path,
+			      "it is the state directory of a source or replica; give the "
+			      "directory above it");
+	mfs_log(LOG_ERR,
+		"%s '%s': it lies in '%.*s', the state directory of a source or replica; give "
+		"the directory above that",
+		verb, path, (int)(at - path + (ptrdiff_t)n), path);
+	return -EINVAL;
 }
 
 static bool is_same(const struct stat *a, const struct stat *b)
@@ -216,6 +243,10 @@ static int check(struct mfs_options *options, int source_fd, int mountpoint_fd)
 	r = make_absolute("open source", &options->source);
 	if (r == 0)
 		r = make_absolute("mount", &options->mountpoint);
+	if (r == 0)
+		r = check_not_state("open source", options->source);
+	if (r == 0)
+		r = check_not_state("mount", options->mountpoint);
 	if (r < 0)
 		return r;
 	if (geteuid() != 0 && faccessat(mountpoint_fd, ".", W_OK, AT_EACCESS) < 0)

@@ -26,7 +26,8 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/mirrorfs-demo.XXXXXX")
 # On all ways out.  The daemon may still be saving when its mount is gone already.
 finish() {
 	local code=$? tries
-	trap - EXIT INT TERM HUP
+	trap - EXIT
+	trap '' INT TERM HUP # nothing stops the cleaning up
 	set +eE
 	cd /
 	fusermount3 -q -u "$work/images" 2>/dev/null || fusermount3 -q -u -z "$work/images" 2>/dev/null

@@ -19,6 +19,7 @@ set -eEu -o pipefail
 : "${CLIENTS:=$BUILD/tests/clients}"
 : "${SEED:=$RANDOM}"
 : "${TMPDIR:=/var/tmp}"
+test_script=$(realpath "$0")
 test_name=$(basename "$0")
 
 work=$(mktemp -d "$TMPDIR/$test_name.XXXXXX")
@@ -70,14 +71,16 @@ cleanup_fn() {
 run_cleanups() {
 	local code=$? i
 	trap - EXIT ERR
+	trap '' INT TERM HUP
 	set +e
 	cd /
 	for ((i = ${#cleanups[@]} - 1; i >= 0; i--)); do
 		eval "${cleanups[i]}"
 	done
 	rm -rf "$work"
-	if [ "$code" != 0 ] && [ "$code" != 77 ]; then
-		echo "$test_name: exit $code; run it alone with: SEED=$SEED TMPDIR=$TMPDIR BUILD=$BUILD $0" >&2
+	# tests/run, which sets SRCDIR, says it for its tests
+	if [ "$code" != 0 ] && [ "$code" != 77 ] && [ -z "${SRCDIR-}" ]; then
+		echo "$test_name: exit $code; again with: SEED=$SEED BUILD=$BUILD $0" >&2
 	fi
 	exit "$code"
 }
@@ -93,6 +96,35 @@ stop_process() {
 }
 
 # --- mounting
+
+# own_mounts: runs the rest of the test in a mount namespace of its own, whose mounts nobody
+# else sees.  In a chroot, / may be no mount point, and can't be made private: that does not
+# matter unless what it lies on is shared, which is tried.
+own_mounts() {
+	local how=${MIRRORFS_TEST_MOUNTS-} point
+	if [ "$how" = unchanged ]; then
+		while read -r _ _ _ _ point _; do
+			printf -v point %b "$point" # \040 is a space there
+			mount --make-private "$point"
+		done </proc/self/mountinfo
+	fi
+	[ -z "$how" ] || return 0
+
+	requires_root
+	requires unshare mountpoint
+	how=private
+	unshare -m --propagation private true 2>/dev/null || {
+		how=unchanged
+		mkdir probe
+		unshare -m --propagation unchanged mount -t tmpfs none "$work/probe"
+		! mountpoint -q probe || {
+			umount probe
+			skip "/ is on a shared mount, but none itself: bind-mount the chroot on itself"
+		}
+	}
+	MIRRORFS_TEST_MOUNTS=$how unshare -m --propagation $how "$test_script" || exit $?
+	exit 0
+}
 
 declare -A daemon_of=()  # mount point -> process id
 declare -A log_of=()     # mount point -> file with what the daemon said

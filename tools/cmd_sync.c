@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 static void on_progress(void *arg, uint64_t done, uint64_t total)
 {
@@ -77,8 +76,8 @@ static void print_full_copies(const struct sync_result *result)
 	for (size_t i = 0; i < result->nfull; i++) {
 		const struct sync_full_copy *copy = &result->full[i];
 
-		fresh += full_expected(copy->reason);
-		if (!full_expected(copy->reason))
+		fresh += full_is_new(copy->reason);
+		if (!full_is_new(copy->reason))
 			printf("%s in full: '%s': %s\n", result->dry_run ? "would copy" : "copied",
 			       text_quote(copy->path, name, sizeof(name)), full_text(copy->reason));
 	}
@@ -123,17 +122,6 @@ static int report(const struct sync_result *result, unsigned int options)
 	return sync_result_is_full(result) ? EXIT_FULL_COPY : EXIT_SUCCESS;
 }
 
-/* Images stay open from the look at the tree to the copy, so that renames do no harm. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 int cmd_sync(const struct command *command, char *const args[], unsigned int options)
 {
 	struct progress progress;
@@ -147,7 +135,6 @@ int cmd_sync(const struct command *command, char *const args[], unsigned int opt
 
 	(void)command;
 	stop_catch();
-	raise_descriptor_limit();
 	progress_begin(&progress, "copying", !(options & (OPTION_QUIET | OPTION_DRY_RUN)));
 	r = sync_run(args[0], args[1], &sync_options, &result, &err);
 	progress_end(&progress);

@@ -11,6 +11,7 @@ static const struct {
 	{ "the replica's checkpoint is unknown to the source", "lineage" },
 	{ "the replica's file was changed by somebody else", "replica-changed" },
 	{ "the replica's file is missing", "replica-missing" },
+	{ "another file took the name of an image", "replaced" },
 };
 
 const char *full_text(unsigned int reason)
@@ -27,9 +28,14 @@ const char *full_word(unsigned int reason)
 	return bmf_reason_word((enum bmf_reason)reason);
 }
 
+bool full_is_new(unsigned int reason)
+{
+	return reason == FULL_NEW || reason == FULL_FIRST;
+}
+
 bool full_expected(unsigned int reason)
 {
-	return reason == FULL_NONE || reason == FULL_NEW || reason == FULL_FIRST;
+	return reason == FULL_NONE || reason == FULL_REPLACED || full_is_new(reason);
 }
 
 bool full_known(unsigned int reason)

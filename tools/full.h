@@ -20,11 +20,15 @@ enum full_reason {
 	FULL_LINEAGE = 65,	   /* the replica's checkpoint is unknown to the source */
 	FULL_TOUCHED = 66,	   /* somebody changed the replica's file */
 	FULL_GONE = 67,		   /* somebody removed the replica's file */
-	FULL_LAST = FULL_GONE,
+	FULL_REPLACED = 68,	   /* another file took the name of an image */
+	FULL_LAST = FULL_REPLACED,
 };
 
 const char *full_text(unsigned int reason); /* for people */
 const char *full_word(unsigned int reason); /* for JSON */
+
+/* Has the replica never had that image, nor one in its place? */
+bool full_is_new(unsigned int reason);
 
 /* Is it one that no bitmap could have spared? */
 bool full_expected(unsigned int reason);

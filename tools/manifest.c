@@ -14,14 +14,16 @@
 #define MAGIC "MFSREPLI"
 #define VERSION 1
 /* an image with an empty path; strings begin with their length in 4 bytes or less */
-#define IMAGE_MIN (16 + 1 + 1 + 5 * 8)
+#define IMAGE_MIN (16 + 1 + 1 + 1 + 5 * 8)
 
 void manifest_destroy(struct manifest *manifest)
 {
 	for (size_t i = 0; i < manifest->nimages; i++)
 		free(manifest->images[i].path);
 	free(manifest->images);
+	free(manifest->by_path);
 	manifest->images = NULL;
+	manifest->by_path = NULL;
 	manifest->nimages = manifest->room = 0;
 }
 
@@ -41,7 +43,7 @@ static int make_room(struct manifest *manifest)
 }
 
 int manifest_add(struct manifest *manifest, const struct bmf_uuid *image, const char *path,
-		 unsigned int reason, const struct bmf_stamp *stamp)
+		 unsigned int reason, bool busy, const struct bmf_stamp *stamp)
 {
 	struct manifest_image *added;
 	char *copy;
@@ -56,6 +58,7 @@ int manifest_add(struct manifest *manifest, const struct bmf_uuid *image, const 
 	added->image = *image;
 	added->path = copy;
 	added->reason = reason;
+	added->busy = busy;
 	added->stamp = *stamp;
 	return 0;
 }
@@ -77,11 +80,51 @@ const struct manifest_image *manifest_find(const struct manifest *manifest,
 	return bsearch(&key, manifest->images, manifest->nimages, sizeof(key), compare_images);
 }
 
+static int compare_paths(const void *a, const void *b)
+{
+	const struct manifest_image *x = *(struct manifest_image *const *)a;
+	const struct manifest_image *y = *(struct manifest_image *const *)b;
+
+	return strcmp(x->path, y->path);
+}
+
+static int compare_path_key(const void *key, const void *member)
+{
+	return strcmp(key, (*(struct manifest_image *const *)member)->path);
+}
+
+const struct manifest_image *manifest_find_path(const struct manifest *manifest, const char *path)
+{
+	struct manifest_image **found;
+
+	if (manifest->nimages == 0)
+		return NULL;
+	found = bsearch(path, manifest->by_path, manifest->nimages, sizeof(*manifest->by_path),
+			compare_path_key);
+	return found ? *found : NULL;
+}
+
+/* For both ways to find an image. */
+static int sort_images(struct manifest *manifest)
+{
+	if (manifest->nimages == 0)
+		return 0;
+	manifest->by_path = calloc(manifest->nimages, sizeof(*manifest->by_path));
+	if (!manifest->by_path)
+		return -ENOMEM;
+	qsort(manifest->images, manifest->nimages, sizeof(*manifest->images), compare_images);
+	for (size_t i = 0; i < manifest->nimages; i++)
+		manifest->by_path[i] = &manifest->images[i];
+	qsort(manifest->by_path, manifest->nimages, sizeof(*manifest->by_path), compare_paths);
+	return 0;
+}
+
 static void put_image(struct bmf_doc_writer *w, const struct manifest_image *image)
 {
 	bmf_doc_put_uuid(w, &image->image);
 	bmf_doc_put_string(w, image->path);
 	bmf_doc_put_u8(w, (uint8_t)image->reason);
+	bmf_doc_put_u8(w, image->busy);
 	bmf_doc_put_u64(w, image->stamp.inode);
 	bmf_doc_put_u64(w, image->stamp.handle);
 	bmf_doc_put_u64(w, image->stamp.size);
@@ -112,6 +155,7 @@ static int get_image(struct bmf_doc_reader *r, struct manifest *manifest)
 	struct bmf_uuid image = bmf_doc_get_uuid(r);
 	char *path = bmf_doc_get_string(r);
 	unsigned int reason = bmf_doc_get_u8(r);
+	unsigned int busy = bmf_doc_get_u8(r);
 	struct bmf_stamp stamp;
 	int ret = -EBADMSG;
 
@@ -120,8 +164,8 @@ static int get_image(struct bmf_doc_reader *r, struct manifest *manifest)
 	stamp.size = bmf_doc_get_u64(r);
 	stamp.mtime_ns = (int64_t)bmf_doc_get_u64(r);
 	stamp.ctime_ns = (int64_t)bmf_doc_get_u64(r);
-	if (path && !r->error && full_known(reason))
-		ret = manifest_add(manifest, &image, path, reason, &stamp);
+	if (path && !r->error && full_known(reason) && busy <= 1)
+		ret = manifest_add(manifest, &image, path, reason, busy == 1, &stamp);
 	free(path);
 	return ret;
 }
@@ -158,13 +202,13 @@ int manifest_decode(const void *buf, size_t nbytes, struct manifest *ret, struct
 	if (r < 0)
 		return r;
 	r = get_body(&reader, &manifest);
+	if (r == 0)
+		r = sort_images(&manifest);
 	if (r < 0) {
 		manifest_destroy(&manifest);
 		return bmf_error_set(err, r, "read replica manifest: %s",
 				     r == -EBADMSG ? "its content makes no sense" : strerror(-r));
 	}
-	if (manifest.nimages > 0)
-		qsort(manifest.images, manifest.nimages, sizeof(*manifest.images), compare_images);
 	*ret = manifest;
 	return 0;
 }

@@ -16,6 +16,8 @@
  *     string  its path in the replica
  *     u8      reason: 0 when its content may be brought up to date by bitmap
  *             from the checkpoint; otherwise why it has to be copied in full
+ *     u8      busy: 1 while a sync may be changing the replica's file, so that its
+ *             stamp says nothing; 0 in a complete replica
  *     u64 x5  stamp of the replica's file as published: inode, handle, size,
  *             mtime_ns, ctime_ns
  *
@@ -36,6 +38,7 @@ struct manifest_image {
 	struct bmf_uuid image;
 	char *path;		/* owned */
 	unsigned int reason;	/* enum full_reason */
+	bool busy;		/* a sync may change its file, or did */
 	struct bmf_stamp stamp; /* all zero: there is no file yet */
 };
 
@@ -48,6 +51,7 @@ struct manifest {
 	unsigned int block_shift;
 	struct manifest_image *images; /* sorted by UUID after decode */
 	size_t nimages, room;
+	struct manifest_image **by_path; /* the same in order of paths, after decode */
 };
 
 #define MANIFEST_NAME "replica"
@@ -57,11 +61,14 @@ void manifest_destroy(struct manifest *manifest);
 
 /* Appends an image; path is copied.  0 or -ENOMEM. */
 int manifest_add(struct manifest *manifest, const struct bmf_uuid *image, const char *path,
-		 unsigned int reason, const struct bmf_stamp *stamp);
+		 unsigned int reason, bool busy, const struct bmf_stamp *stamp);
 
 /* In one that came from decode. */
 const struct manifest_image *manifest_find(const struct manifest *manifest,
 					   const struct bmf_uuid *image);
+
+/* The same by path. */
+const struct manifest_image *manifest_find_path(const struct manifest *manifest, const char *path);
 
 int manifest_encode(const struct manifest *manifest, void **ret_buf, size_t *ret_nbytes);
 

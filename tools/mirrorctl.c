@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 const struct command_option command_options[] = {
 	{ "json", OPTION_JSON, "print one JSON document" },
@@ -117,12 +118,27 @@ static int print_version(void)
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/*
+ * A walk has a descriptor for each level of directories, and a sync holds images open from
+ * the look at the tree to the copy, so that renames do no harm: as many as we may have.
+ */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	const struct command *command;
 	char name[TEXT_NAME];
 
 	signal(SIGPIPE, SIG_IGN); /* an error of writing, and told as such */
+	raise_descriptor_limit();
 	if (argc < 2) {
 		output_error("a verb is missing; see mirrorctl help");
 		return EXIT_USAGE;

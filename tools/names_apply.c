@@ -7,6 +7,7 @@
 #include "tools/names.h"
 #include "tools/stop.h"
 
+#include "bitmapfile/identity.h"
 #include "bitmapfile/store.h"
 
 #include <errno.h>
@@ -86,20 +87,63 @@ static int move_aside(int dest_fd, const char *path, struct plan_node *node)
 	return rename_to(dest_fd, path, node->aside);
 }
 
-static int make_file(const struct place *at, const struct tree_node *node)
+/*
+ * What was made is remembered, so that nothing else is written to later: the directory may
+ * belong to a user who puts another file there, such as a link to one of somebody else's.
+ */
+static int note_made(struct plan_node *node, int fd)
 {
-	const mode_t type = node->st.st_mode & S_IFMT;
-	int fd;
+	const mode_t type = node->source->st.st_mode & S_IFMT;
+	struct stat st;
 
-	if (type == S_IFLNK)
-		return result(symlinkat(node->target, at->fd, at->name));
-	if (type != S_IFREG)
-		return result(mknodat(at->fd, at->name, type | 0600, node->st.st_rdev));
-	fd = openat(at->fd, at->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return fd < 0 ? -errno : result(close(fd));
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_mode & S_IFMT) != type || (type != S_IFDIR && st.st_nlink != 1))
+		return -ESTALE;
+	node->made_dev = st.st_dev;
+	return bmf_stamp_take(&bmf_io_posix, fd, &node->made);
 }
 
-static int create(int dest_fd, const char *path, const struct tree_node *node)
+static int make_regular(const struct place *at, struct plan_node *node)
+{
+	int r, fd = openat(at->fd, at->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			   0600);
+
+	if (fd < 0)
+		return -errno;
+	r = note_made(node, fd);
+	close(fd); /* nothing was written to it */
+	return r;
+}
+
+/* All other kinds can't be opened as they are made: so this looks right after. */
+static int look_at_made(const struct place *at, struct plan_node *node)
+{
+	int r, fd = openat(at->fd, at->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	r = note_made(node, fd);
+	close(fd);
+	return r;
+}
+
+static int make_file(const struct place *at, struct plan_node *node)
+{
+	const struct tree_node *source = node->source;
+	const mode_t type = source->st.st_mode & S_IFMT;
+	int r;
+
+	if (type == S_IFREG)
+		return make_regular(at, node);
+	if (type == S_IFLNK)
+		r = result(symlinkat(source->target, at->fd, at->name));
+	else
+		r = result(mknodat(at->fd, at->name, type | 0600, source->st.st_rdev));
+	return r < 0 ? r : look_at_made(at, node);
+}
+
+static int create(int dest_fd, const char *path, struct plan_node *node)
 {
 	struct place at;
 	int r = place_open(dest_fd, path, &at);
@@ -123,7 +167,7 @@ static int remove_name(int dest_fd, const char *path, int flags)
 	return r;
 }
 
-static int make_directory(int dest_fd, const char *path)
+static int make_directory(int dest_fd, const char *path, struct plan_node *node)
 {
 	struct place at;
 	int r = place_open(dest_fd, path, &at);
@@ -131,6 +175,8 @@ static int make_directory(int dest_fd, const char *path)
 	if (r < 0)
 		return r;
 	r = result(mkdirat(at.fd, at.name, 0700));
+	if (r == 0)
+		r = look_at_made(&at, node);
 	close(at.fd);
 	return r;
 }
@@ -153,11 +199,11 @@ static int take_step(const struct name_step *step, int dest_fd)
 	case NAME_RMDIR:
 		return remove_name(dest_fd, step->path, AT_REMOVEDIR);
 	case NAME_MKDIR:
-		return make_directory(dest_fd, step->path);
+		return make_directory(dest_fd, step->path, step->node);
 	case NAME_PLACE:
 		return rename_to(dest_fd, step->node->aside, step->path);
 	case NAME_CREATE:
-		return create(dest_fd, step->path, step->node->source);
+		return create(dest_fd, step->path, step->node);
 	default:
 		return link_to(dest_fd, step->from, step->path);
 	}

@@ -67,6 +67,8 @@ static void plan_by_path(struct planner *p, struct plan_node *node)
 	b = entry->node;
 	if ((a->st.st_mode ^ b->st.st_mode) & S_IFMT)
 		return;
+	if (!S_ISDIR(b->st.st_mode) && b->st.st_nlink != b->nentries)
+		return; /* somebody's outside of the replica too: not ours to change */
 	if (S_ISLNK(a->st.st_mode) && strcmp(a->target, b->target) != 0)
 		return;
 	if ((S_ISCHR(a->st.st_mode) || S_ISBLK(a->st.st_mode)) && a->st.st_rdev != b->st.st_rdev)
@@ -95,7 +97,8 @@ static struct tree_node *find_file(struct planner *p, const struct manifest_imag
 		*ret_touched = true;
 		return NULL;
 	}
-	*ret_touched = p->in->manifest->complete && !bmf_stamp_equal(&entry->stamp, &file->stamp);
+	*ret_touched = (p->in->manifest->complete || !entry->busy) &&
+		       !bmf_stamp_equal(&entry->stamp, &file->stamp);
 	return file;
 }
 
@@ -117,12 +120,39 @@ static int find_delta(struct planner *p, struct plan_node *node, const struct bm
 	return r;
 }
 
-/* No id after a checkpoint: it couldn't get one, or was made since. */
-static unsigned int without_id(const struct plan_input *in, const struct bmf_history *history)
+/* Did the replica have another image under one of the node's names? */
+static bool takes_a_place(const struct manifest *manifest, const struct tree_node *node)
 {
-	if (history->reason != BMF_REASON_NEW)
-		return history->reason;
-	return in->untrackable ? BMF_REASON_NO_ID : FULL_NEW;
+	for (const struct tree_entry *entry = node->first; entry; entry = entry->next)
+		if (manifest_find_path(manifest, entry->path))
+			return true;
+	return false;
+}
+
+/* The replica doesn't have that image; but perhaps what it was before it got a new id. */
+static unsigned int without_entry(const struct planner *p, const struct plan_node *node,
+				  const struct bmf_history *history)
+{
+	/* no id after a checkpoint: it couldn't get one, or was made since */
+	if (!node->has_id && !p->in->estimate) {
+		if (history->reason != BMF_REASON_NEW)
+			return history->reason;
+		if (p->in->untrackable)
+			return BMF_REASON_NO_ID;
+	}
+	if (!takes_a_place(p->in->manifest, node->source))
+		return FULL_NEW;
+	if (history->reason == BMF_REASON_COPIED ||
+	    (history->sidecar && history->sidecar->reason == BMF_REASON_COPIED))
+		return BMF_REASON_COPIED;
+	return FULL_REPLACED;
+}
+
+/* Has an fsync of it failed, perhaps since a checkpoint that the replica knows? */
+static bool is_suspect(const struct plan_node *node, const struct bmf_history *history)
+{
+	return node->reason == BMF_REASON_IO_ERROR || history->reason == BMF_REASON_IO_ERROR ||
+	       (history->sidecar && history->sidecar->reason == BMF_REASON_IO_ERROR);
 }
 
 /* Why the image has to be copied in full, or FULL_NONE and node->bits (I4). */
@@ -146,10 +176,8 @@ static int decide(struct planner *p, struct plan_node *node, const struct bmf_hi
 
 	if (manifest->checkpoint == 0)
 		node->reason = FULL_FIRST;
-	else if (!entry && !node->has_id && !p->in->estimate)
-		node->reason = without_id(p->in, history);
 	else if (!entry)
-		node->reason = FULL_NEW;
+		node->reason = without_entry(p, node, history);
 	else if (!p->in->known)
 		node->reason = FULL_LINEAGE;
 	else if (entry->reason != FULL_NONE)
@@ -222,6 +250,7 @@ static int plan_image(struct planner *p, struct plan_node *node, int fd)
 		       history.reason != BMF_REASON_NO_ID;
 	node->id = history.id;
 	r = decide(p, node, &history);
+	node->suspect = is_suspect(node, &history);
 	if (r == 0)
 		r = measure(p->plan, node, size);
 	p->plan->images++;

@@ -23,6 +23,8 @@ struct plan_node {
 	bool vanished;		/* it left the source, or can't be made: not in the replica */
 	bool meta;		/* its metadata differs */
 	bool changed;		/* its counterpart was changed by this sync */
+	dev_t made_dev;		/* the counterpart that this sync made, if there was none */
+	struct bmf_stamp made;
 	char *aside;		/* where its file waits for its place; owned */
 
 	/* Of an image. */
@@ -30,6 +32,7 @@ struct plan_node {
 	struct bmf_uuid id;
 	bool work;		/* its content is to be copied: */
 	unsigned int reason;	/*   in full, and why; or FULL_NONE: by bits */
+	bool suspect;		/*   in full: an fsync of it failed, its cache may lie */
 	struct bmf_bits *bits;	/* owned */
 	uint64_t scan;		/* bytes to be looked at */
 	struct bmf_stamp stamp; /* of the replica's file */

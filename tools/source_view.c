@@ -2,12 +2,14 @@
 /* source_view.c - a source as mirrorctl sees it: mounted, or not */
 #include "config.h"
 
+#include "tools/beneath.h"
 #include "tools/fail.h"
 #include "tools/mounts.h"
 #include "tools/source_view.h"
 #include "tools/stop.h"
 
 #include "bitmapfile/identity.h"
+#include "bitmapfile/tracker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,8 +54,15 @@ static int open_backing(struct source_view *view, struct bmf_error *err)
 		 (int)view->info.source_fd);
 	view->fd = open(link, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (view->fd >= 0 && fstat(view->fd, &st) == 0 && st.st_dev == view->info.source_dev &&
-	    st.st_ino == view->info.source_ino)
+	    st.st_ino == view->info.source_ino) {
+		if (view->info.flags & MFS_INFO_READ_ONLY) {
+			/* nothing changes, and its daemon knows of nothing: as if not mounted */
+			view->read_only = true;
+			close(view->mount_fd);
+			view->mount_fd = -1;
+		}
 		return 0;
+	}
 	return fail_text(err, view->fd < 0 ? -errno : -EXDEV, "open source", view->path, NULL,
 			 "can't reach the directory under the mount as %s%s%s; run as the user "
 			 "that runs mirrorfs, or as root, and in the same container",
@@ -163,6 +172,8 @@ static int open_unmounted(struct source_view *view, bool track, struct bmf_error
 		else
 			r = bmf_store_open(&bmf_io_posix, view->fd, BMF_STORE_LOCK, holder,
 					   &view->store, &why);
+		if (r == -EROFS && !track) /* nobody else can write to it either */
+			r = bmf_store_open(&bmf_io_posix, view->fd, 0, NULL, &view->store, &why);
 		if (r != -EBUSY || stop_signal() || !worth_waiting(&why))
 			break;
 		pause_ms(BUSY_PAUSE_MS);
@@ -213,6 +224,10 @@ int source_view_track(struct source_view *view, struct bmf_error *err)
 {
 	int r = 0;
 
+	if (view->read_only)
+		return fail_text(err, -EROFS, "open source", view->path, NULL,
+				 "its filesystem is read-only, so it can't have checkpoints; mount it "
+				 "writable");
 	if (view->mount_fd < 0)
 		r = open_unmounted(view, true, err);
 	if (r == 0)
@@ -245,13 +260,18 @@ int source_view_read(struct source_view *view, struct bmf_error *err)
 int source_view_state(struct source_view *view, struct bmf_state **ret, struct bmf_error *err)
 {
 	struct bmf_error why = { 0 };
+	const char *way_out = "";
 	int r;
 
 	r = view->source ? bmf_source_state(view->source, ret)
 			 : bmf_store_load_state(view->store, ret, &why);
+	if (r == -EBADMSG)
+		way_out = view->mount_fd >= 0
+				  ? "; unmount it, and the next sync or mount begins anew"
+				  : "; the next sync or mount begins anew";
 	if (r < 0)
-		return fail_text(err, r, "open source", view->path, NULL, "%s",
-				 why.code ? why.text : fail_reason(r));
+		return fail_text(err, r, "open source", view->path, NULL, "%s%s",
+				 why.code ? why.text : fail_reason(r), way_out);
 	return 0;
 }
 
@@ -282,6 +302,51 @@ int source_view_history(struct source_view *view, const struct bmf_state *state,
 	return r;
 }
 
+/* The image as the daemon has it: found by its name, which may have moved since. */
+static int suspect_mounted(struct source_view *view, const char *path, int fd)
+{
+	int r, image = beneath_open(view->mount_fd, path, O_RDONLY | O_NONBLOCK, 0);
+	struct stat there, here;
+
+	if (image < 0)
+		return image;
+	if (fstat(image, &there) < 0 || fstat(fd, &here) < 0)
+		r = -errno;
+	else if (there.st_ino != here.st_ino && here.st_dev == view->info.source_dev)
+		r = -ESTALE; /* below another filesystem's mount point numbers differ */
+	else
+		r = ioctl(image, MFS_CONTROL_SUSPECT) < 0 ? -errno : 0;
+	close(image);
+	return r;
+}
+
+int source_view_suspect(struct source_view *view, const char *path, int fd)
+{
+	struct bmf_tracker *tracker;
+	int r;
+
+	if (view->mount_fd >= 0)
+		return suspect_mounted(view, path, fd);
+	r = bmf_source_track(view->source, fd, &tracker);
+	if (r < 0)
+		return r;
+	bmf_tracker_fail(tracker, -EIO);
+	bmf_tracker_put(tracker);
+	return 0;
+}
+
+static int commit_failed(const struct source_view *view, int code, struct bmf_error *err)
+{
+	const char *verb = "make checkpoint of";
+
+	if (code == -ETIMEDOUT)
+		return fail_text(err, code, verb, view->path, NULL,
+				 "a write has been in flight for too long, so no checkpoint was "
+				 "made: try again when the storage answers");
+	return fail_text(err, code, verb, view->path, NULL, "%s; the log of mirrorfs says more",
+			 fail_reason(code));
+}
+
 static int commit_mounted(struct source_view *view, const struct bmf_uuid *replica,
 			  const char *label, struct source_view_commit *ret, struct bmf_error *err)
 {
@@ -289,8 +354,7 @@ static int commit_mounted(struct source_view *view, const struct bmf_uuid *repli
 
 	snprintf(commit.label, sizeof(commit.label), "%s", label);
 	if (ioctl(view->mount_fd, MFS_CONTROL_COMMIT, &commit) < 0)
-		return fail_text(err, -errno, "make checkpoint of", view->path, NULL,
-				 "%s; the log of mirrorfs says more", fail_reason(-errno));
+		return commit_failed(view, -errno, err);
 	ret->checkpoint = (struct bmf_checkpoint){ .number = commit.number,
 						   .uuid = commit.uuid,
 						   .time_ns = commit.time_ns };

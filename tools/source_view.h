@@ -24,6 +24,7 @@ struct source_view {
 	const char *path;	      /* as given; borrowed */
 	int fd;			      /* the source directory itself, readable */
 	int mount_fd;		      /* -1: not mounted */
+	bool read_only;		      /* mounted, on a filesystem that can't be written to */
 	struct mfs_control_info info; /* if mounted */
 	struct bmf_source *source;    /* not mounted, and opened by source_view_track */
 	struct bmf_store *store;      /* NULL: no state directory */
@@ -63,6 +64,12 @@ int source_view_moves(struct source_view *view, struct bmf_moves *ret, struct bm
 /* What is known of the image open as fd; estimate: no checkpoint was made just before. */
 int source_view_history(struct source_view *view, const struct bmf_state *state, int fd,
 			bool estimate, struct bmf_history *ret, struct bmf_error *err);
+
+/*
+ * An fsync of the image at path, open as fd, failed: its content is in doubt, durably, and
+ * the next sync copies it in full.  0 or a negative errno, without a message.
+ */
+int source_view_suspect(struct source_view *view, const char *path, int fd);
 
 /* A new checkpoint, pending for the replica; see bmf_source_commit(). */
 int source_view_commit(struct source_view *view, const struct bmf_uuid *replica, const char *label,

@@ -42,8 +42,9 @@
  * is durable all the same.  What was changed before N is made durable at the source before it
  * is read (sync_data.c), as its bits go at Y7.
  *
- * "complete" is what makes somebody else's changes noticeable: the file's size and
- * times are as the manifest has them.  In an incomplete replica they can't be told from ours.
+ * Somebody else's changes are noticed as the file's size and times aren't what the manifest
+ * has.  In an incomplete replica they can't be told from ours; so Y4 names the images whose
+ * files may be changed in Y5 ("busy"), and of all others that still holds.
  */
 #include "config.h"
 
@@ -288,6 +289,7 @@ static int note_full_copies(struct sync *s)
  */
 static int list_images(struct sync *s, struct manifest *manifest, bool complete)
 {
+	bool names = s->steps.n > 0; /* they move the ctime of whatever they concern */
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->source->nnodes; i++) {
@@ -296,7 +298,8 @@ static int list_images(struct sync *s, struct manifest *manifest, bool complete)
 		if (!S_ISREG(node->source->st.st_mode) || !node->has_id || node->vanished)
 			continue;
 		r = manifest_add(manifest, &node->id, node->source->first->path,
-				 complete ? FULL_NONE : node->reason, &node->stamp);
+				 complete ? FULL_NONE : node->reason,
+				 !complete && (names || node->work || node->meta), &node->stamp);
 	}
 	return r;
 }
@@ -327,8 +330,9 @@ static int save_manifest(struct sync *s, bool complete, const struct bmf_state *
 
 /*
  * Y4.  A manifest that says "incomplete" already will do, if the disk is too full for a new
- * one: every reason for a full copy but that somebody touched the replica, which only a
- * complete one can tell, is found again by the next sync.
+ * one: every reason for a full copy but that somebody touched a busy image is found again by
+ * the next sync.  What isn't busy in it and is changed now will look as if somebody had touched
+ * it, if this sync is killed too: one full copy more, never one less.
  */
 static int mark_incomplete(struct sync *s, const struct bmf_state *state)
 {

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,21 +71,45 @@ static int open_source(struct sync *s, const struct plan_node *node)
 }
 
 /*
+ * Is that the very file which the plan is about, or which this sync made?  Inode numbers are
+ * used again at once; that there is another file by now is told by its handle.
+ */
+static bool is_counterpart(const struct plan_node *node, int fd)
+{
+	const struct tree_node *dest = node->dest;
+	struct bmf_stamp now;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || bmf_stamp_take(&bmf_io_posix, fd, &now) < 0 ||
+	    ((st.st_mode ^ node->source->st.st_mode) & S_IFMT) != 0)
+		return false;
+	if (!dest)
+		return st.st_dev == node->made_dev && bmf_stamp_same_file(&now, &node->made);
+	return st.st_dev == dest->st.st_dev && st.st_ino == dest->st.st_ino &&
+	       (!S_ISREG(st.st_mode) || bmf_stamp_same_file(&now, &dest->stamp));
+}
+
+/*
  * The replica's counterpart of a node, O_PATH.  -ESTALE when somebody has put something else
  * in its place since the plan was made: that must not be written to.
  */
 static int open_counterpart(struct sync *s, const struct plan_node *node)
 {
 	int fd = beneath_open(s->replica.fd, path_of(node), O_PATH, 0);
-	struct stat st;
 
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) == 0 && ((st.st_mode ^ node->source->st.st_mode) & S_IFMT) == 0 &&
-	    (!node->dest || st.st_ino == node->dest->st.st_ino))
+	if (fd < 0 || is_counterpart(node, fd))
 		return fd;
 	close(fd);
 	return -ESTALE;
+}
+
+static int fail_counterpart(struct sync *s, const struct plan_node *node, int code)
+{
+	if (code != -ESTALE)
+		return fail_dest(s, node, code, "open");
+	return fail_text(s->err, code, "open", s->replica.path, path_of(node),
+			 "somebody put another file there while the sync went on; keep others out "
+			 "of the replica, and sync again");
 }
 
 /* It may be read-only by its mode; its owner can change that for a while. */
@@ -158,12 +183,33 @@ static int copy_ranges(struct sync *s, const struct plan_node *node, uint64_t si
  * I1: what the replica gets must not be newer than what a power cut leaves at the
  * source, because the bits that would say so are let go when the replica has
  * arrived.  So the source's data goes to stable storage first.
+ *
+ * A failure is told only once, and it was us whom the kernel told: the next fdatasync, of the
+ * next sync or of a guest, would succeed without having written anything.  So the source is told.
  */
 static int flush_source(struct sync *s, const struct plan_node *node)
 {
-	if (fdatasync(s->copy.source_fd) == 0)
+	char reason[128];
+	int r, error;
+
+	if (fdatasync(s->copy.source_fd) == 0) {
+		/*
+		 * Pages that couldn't be written are clean in the cache; what the disk has
+		 * instead is what the image will be.
+		 */
+		if (node->suspect)
+			posix_fadvise(s->copy.source_fd, 0, 0, POSIX_FADV_DONTNEED);
 		return 0;
-	return fail_source(s, node, -errno, "flush");
+	}
+	error = -errno;
+	snprintf(reason, sizeof(reason), "%s", fail_reason(error));
+	r = source_view_suspect(&s->view, path_of(node), s->copy.source_fd);
+	if (r == 0)
+		return fail_source(s, node, error, "flush");
+	return fail_text(s->err, error, "flush", s->view.path, path_of(node),
+			 "%s; and it couldn't be noted that its content is in doubt (%s): check it "
+			 "before the next sync",
+			 reason, fail_reason(r));
 }
 
 static int copy_content(struct sync *s, struct plan_node *node)
@@ -231,7 +277,7 @@ static int sync_content(struct sync *s, struct plan_node *node)
 	else if (node->dest)
 		s->copy.dest_fd = beneath_open(s->replica.fd, node->dest->first->path, O_RDONLY, 0);
 	if (s->copy.dest_fd < 0 && !s->options->dry_run)
-		r = fail_dest(s, node, s->copy.dest_fd, "open");
+		r = fail_counterpart(s, node, s->copy.dest_fd);
 	else
 		r = copy_content(s, node);
 	if (r == 0 && !s->options->dry_run) {
@@ -261,7 +307,7 @@ static int sync_metadata(struct sync *s, struct plan_node *node)
 	dest_fd = open_counterpart(s, node);
 	if (dest_fd < 0) {
 		close(source_fd);
-		return fail_dest(s, node, dest_fd, "open");
+		return fail_counterpart(s, node, dest_fd);
 	}
 	r = apply_meta(s, node, source_fd, dest_fd);
 	if (r == 0 && S_ISREG(node->source->st.st_mode)) {

@@ -319,7 +319,7 @@ int tree_open(const struct tree *tree, const struct tree_node *node)
 		return beneath_reopen(node->fd, O_PATH);
 	fd = beneath_open(tree->fd, node->first->path, O_PATH, 0);
 	if (fd < 0)
-		return fd;
+		return fd == -ELOOP ? -ESTALE : fd; /* a symlink has taken a directory's place */
 	if (fstat(fd, &st) < 0 || st.st_ino != node->st.st_ino || st.st_dev != node->st.st_dev) {
 		close(fd);
 		return -ESTALE;

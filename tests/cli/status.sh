@@ -55,6 +55,29 @@ printf 'y' | dd of=s/b conv=notrunc status=none
 assert_eq "$(json '.warnings[].reason' status.json)" changed-behind-mount warning
 "$MIRRORCTL" status s | grep -q "warning: 'b': changed behind the mount" || fail "no warning"
 
+# a tree with more levels than there are descriptors at first
+deep=t
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	deep+=/1/2/3/4/5/6/7/8/9/10
+done
+mkdir -p "$deep"
+echo 1 >"$deep/image"
+must_sync 0 t u
+(
+	ulimit -S -n 60
+	"$MIRRORCTL" status t >out && "$MIRRORCTL" verify --quiet t u
+) || fail "the limit of descriptors isn't raised"
+assert_contains "$(cat out)" "1/2/3/4"
+
+# a state file that is damaged: the way out, and that it is one
+truncate -s 10 s/.mirrorfs/state
+assert_fails "$MIRRORCTL" status s
+assert_one_line "$stderr"
+assert_contains "$stderr" "damaged"
+assert_contains "$stderr" "the next sync or mount begins anew"
+sync_to s d
+"$MIRRORCTL" status s >out || fail "status after the way out"
+
 for path in nowhere s/a; do
 	assert_fails "$MIRRORCTL" status "$path"
 	assert_eq "$code" 1 "exit code"

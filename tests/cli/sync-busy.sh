@@ -3,6 +3,9 @@
 # sync-busy.sh - who has to wait for whom
 . "$(dirname "$0")/common.bash"
 requires_fuse
+requires strace
+# strace and the leak checker both want to be the one who traces
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 requires flock
 
 mkdir s mnt
@@ -49,6 +52,17 @@ assert_one_line "$stderr"
 assert_fails "$MIRRORCTL" sync mnt s/sub
 assert_one_line "$stderr"
 assert_contains "$stderr" "inside the source"
+
+# a checkpoint that the daemon gave up, as a write didn't come back; which ioctl asks for one
+# is found by trying
+for when in 1 2 3 4 5 6 7 8; do
+	strace -f -qq -o /dev/null -e trace=ioctl -e inject="ioctl:error=ETIMEDOUT:when=$when" \
+		"$MIRRORCTL" sync --quiet mnt d 2>err || :
+	! grep -q 'make checkpoint of' err || break
+done
+assert_one_line "$(cat err)"
+assert_contains "$(cat err)" "'mnt': a write has been in flight for too long, so no checkpoint was made: try again when"
+must_sync 0 mnt d
 
 # right after an unmount: the daemon may still save, and is waited for
 for i in 1 2 3 4 5; do

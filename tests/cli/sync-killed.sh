@@ -87,6 +87,19 @@ assert_eq "$(json '[.full_copies[] | select(.expected | not) | .path, .reason] |
 	"a.raw replica-changed" "full copies"
 assert_equal_trees s d
 
+# what a killed sync wasn't going to change is still known
+mkdir -p s/d
+random_file s/d/b.raw 1000000
+must_sync 0 s d
+printf 'x' | dd of=s/a.raw bs=1 seek=5 conv=notrunc status=none
+kill_at pwrite64 4 || fail "not killed"
+! complete d || fail "complete, though it was killed"
+printf 'y' | dd of=d/d/b.raw bs=1 seek=5 conv=notrunc status=none
+must_sync 3 s d
+assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "d/b.raw replica-changed" \
+	"full copies"
+assert_equal_trees s d
+
 echo "killed $killed times"
 [ "$killed" -ge 20 ] || fail "killed only $killed times"
 unmount s

@@ -67,8 +67,29 @@ must_sync 0 s d
 assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "copy new" "full copies"
 assert_equal_trees s d
 
-# an image that was replaced by another file is a new one
+# another file took the name of an image: said, but no bitmap could have spared it
 cp s/a t && mv t s/a
-must_sync 0 s d
-assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "a new" "full copies"
+echo new >s/new
+must_sync 0 s d --dry-run
+assert_eq "$(json '[.full_copies[] | .path, .reason, .expected] | join(" ")')" \
+	"a replaced true new new true" "full copies of a dry run"
+"$MIRRORCTL" sync s d >out
+grep -qx "copied in full: 'a': another file took the name of an image" out || fail "$(cat out)"
+grep -qx "1 image was new to the replica" out || fail "$(cat out)"
 assert_equal_trees s d
+
+# the same with the image's id: its bitmaps were lost
+cp -a s/a t && mv t s/a
+must_sync 3 s d --dry-run
+assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "a copied" "full copies"
+reasons a copied
+
+# also by the second of its names
+mount_source s
+ln s/a s/z
+must_sync 0 s d
+cp s/b s/A && mv -T s/A s/a && ln s/a s/A
+must_sync 0 s d
+assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "A replaced" "full copies"
+assert_equal_trees s d
+unmount s

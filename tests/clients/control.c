@@ -22,8 +22,9 @@ static int info(int fd)
 
 	if (ioctl(fd, MFS_CONTROL_INFO, &info) < 0)
 		return -errno;
-	printf("version %u pid %d source_fd %d block_shift %u generation %llu\n", info.version,
-	       info.pid, info.source_fd, info.block_shift, (unsigned long long)info.generation);
+	printf("version %u pid %d source_fd %d block_shift %u generation %llu flags %u\n",
+	       info.version, info.pid, info.source_fd, info.block_shift,
+	       (unsigned long long)info.generation, info.flags);
 	return 0;
 }
 

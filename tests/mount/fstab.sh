@@ -2,14 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the forms of fstab: mount -t fuse.mirrorfs, and mirrorfs#
 # In a mount namespace of its own, where mount.fuse3 finds this mirrorfs and no other.
-if [ -z "${MIRRORFS_TEST_NAMESPACE:-}" ]; then
-	[ "$(id -u)" = 0 ] || exit 77
-	MIRRORFS_TEST_NAMESPACE=1 exec unshare -m --propagation private "$0"
-fi
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires_fuse
-requires_root
+own_mounts
 requires mount.fuse3
 
 mkdir source mnt "with space" "with,comma"

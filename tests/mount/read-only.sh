@@ -26,8 +26,15 @@ echo data >disk/source/file
 mount -o remount,ro disk
 assert_fails "$MIRRORFS" disk/source mnt
 assert_one_line "$stderr"
+assert_contains "$stderr" "read-only file system; with -o ro it can be mounted"
 mount_source disk/source mnt ro
 assert_eq "$(cat mnt/file)" data
-assert_fails client control mnt commit
-assert_contains "$stderr" "Read-only"
+# who runs there is answered, though nothing is tracked; the rest is refused
+client control mnt info >out
+assert_contains "$(cat out)" "version 1 pid ${daemon_of[$work/mnt]} "
+assert_contains "$(cat out)" " block_shift 0 generation 0 flags 1"
+for command in commit flush; do
+	assert_fails client control mnt "$command"
+	assert_contains "$stderr" "Read-only"
+done
 unmount mnt

@@ -26,7 +26,7 @@ static struct bmf_uuid random_uuid(struct rng *rng)
 static void add_random_image(struct rng *rng, struct manifest *manifest)
 {
 	static const unsigned int reasons[] = { FULL_NONE, FULL_NEW, BMF_REASON_LAST, FULL_FIRST,
-						FULL_GONE };
+						FULL_REPLACED };
 	struct bmf_stamp stamp = { rng_next(rng), rng_next(rng), rng_next(rng),
 				   (int64_t)rng_next(rng), (int64_t)rng_next(rng) };
 	struct bmf_uuid image = random_uuid(rng);
@@ -36,7 +36,8 @@ static void add_random_image(struct rng *rng, struct manifest *manifest)
 	for (size_t i = 0; i < n; i++)
 		path[i] = (char)(1 + rng_below(rng, 255));
 	path[n] = '\0';
-	ck_assert_int_eq(manifest_add(manifest, &image, path, reasons[rng_below(rng, 5)], &stamp),
+	ck_assert_int_eq(manifest_add(manifest, &image, path, reasons[rng_below(rng, 5)],
+				      rng_below(rng, 2), &stamp),
 			 0);
 }
 
@@ -58,7 +59,10 @@ static void make_random(struct rng *rng, struct manifest *manifest)
 START_TEST(comes_back_as_written)
 {
 	struct rng rng = rng_start("comes_back_as_written");
+	char beyond[70] = "";
 
+	/* longer than a random path can be */
+	memset(beyond, 'x', sizeof(beyond) - 1);
 	for (int round = 0; round < 500; round++) {
 		struct manifest a, b;
 		size_t nbytes;
@@ -82,9 +86,17 @@ START_TEST(comes_back_as_written)
 			ck_assert_ptr_nonnull(y);
 			ck_assert_str_eq(x->path, y->path);
 			ck_assert_uint_eq(x->reason, y->reason);
+			ck_assert_int_eq(x->busy, y->busy);
 			ck_assert_mem_eq(&x->stamp, &y->stamp, sizeof(x->stamp));
 		}
 		ck_assert_ptr_null(manifest_find(&b, &a.replica));
+		for (size_t i = 0; i < a.nimages; i++) {
+			const struct manifest_image *y = manifest_find_path(&b, a.images[i].path);
+
+			ck_assert_ptr_nonnull(y);
+			ck_assert_str_eq(a.images[i].path, y->path);
+		}
+		ck_assert_ptr_null(manifest_find_path(&b, beyond));
 		manifest_destroy(&a);
 		manifest_destroy(&b);
 		free(buf);
@@ -118,7 +130,8 @@ START_TEST(damage_is_noticed)
 END_TEST
 
 /* A document with a good checksum whose body is nonsense. */
-static int decode_body(unsigned int complete, uint64_t count, unsigned int reason, bool longer)
+static int decode_body(unsigned int complete, uint64_t count, unsigned int reason,
+		       unsigned int busy, bool longer)
 {
 	struct bmf_uuid uuid = { { 1 } };
 	struct manifest manifest = { 0 };
@@ -139,6 +152,7 @@ static int decode_body(unsigned int complete, uint64_t count, unsigned int reaso
 	bmf_doc_put_uuid(&w, &uuid);
 	bmf_doc_put_string(&w, "path");
 	bmf_doc_put_u8(&w, (uint8_t)reason);
+	bmf_doc_put_u8(&w, (uint8_t)busy);
 	for (int i = 0; i < 5; i++)
 		bmf_doc_put_u64(&w, 1);
 	if (longer)
@@ -152,14 +166,16 @@ static int decode_body(unsigned int complete, uint64_t count, unsigned int reaso
 
 START_TEST(nonsense_is_refused)
 {
-	ck_assert_int_eq(decode_body(1, 1, FULL_NONE, false), 0);
-	ck_assert_int_eq(decode_body(2, 1, FULL_NONE, false), -EBADMSG);
-	ck_assert_int_eq(decode_body(1, 0, FULL_NONE, false), -EBADMSG);
-	ck_assert_int_eq(decode_body(1, 2, FULL_NONE, false), -EBADMSG);
-	ck_assert_int_eq(decode_body(1, UINT64_MAX, FULL_NONE, false), -EBADMSG);
-	ck_assert_int_eq(decode_body(1, 1, FULL_LAST + 1, false), -EBADMSG);
-	ck_assert_int_eq(decode_body(1, 1, BMF_REASON_LAST + 1, false), -EBADMSG);
-	ck_assert_int_eq(decode_body(1, 1, FULL_NONE, true), -EBADMSG);
+	ck_assert_int_eq(decode_body(1, 1, FULL_NONE, 0, false), 0);
+	ck_assert_int_eq(decode_body(2, 1, FULL_NONE, 0, false), -EBADMSG);
+	ck_assert_int_eq(decode_body(1, 0, FULL_NONE, 0, false), -EBADMSG);
+	ck_assert_int_eq(decode_body(1, 2, FULL_NONE, 0, false), -EBADMSG);
+	ck_assert_int_eq(decode_body(1, UINT64_MAX, FULL_NONE, 0, false), -EBADMSG);
+	ck_assert_int_eq(decode_body(1, 1, FULL_LAST + 1, 0, false), -EBADMSG);
+	ck_assert_int_eq(decode_body(1, 1, BMF_REASON_LAST + 1, 0, false), -EBADMSG);
+	ck_assert_int_eq(decode_body(1, 1, FULL_NONE, 1, false), 0);
+	ck_assert_int_eq(decode_body(1, 1, FULL_NONE, 2, false), -EBADMSG);
+	ck_assert_int_eq(decode_body(1, 1, FULL_NONE, 0, true), -EBADMSG);
 }
 END_TEST
 
@@ -174,6 +190,8 @@ START_TEST(every_reason_has_its_words)
 	}
 	ck_assert(full_expected(FULL_FIRST));
 	ck_assert(full_expected(FULL_NEW));
+	ck_assert(full_expected(FULL_REPLACED));
+	ck_assert(!full_is_new(FULL_REPLACED));
 	ck_assert(!full_expected(FULL_LINEAGE));
 	ck_assert(!full_expected(BMF_REASON_BEHIND));
 }

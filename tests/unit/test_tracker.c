@@ -39,9 +39,10 @@ static char notices[4096];
 
 static void note(void *arg, const char *text)
 {
+	size_t used = strlen(notices);
+
 	(void)arg;
-	strncat(notices, text, sizeof(notices) - strlen(notices) - 2);
-	strcat(notices, "\n");
+	snprintf(notices + used, sizeof(notices) - used, "%s\n", text);
 }
 
 static struct bmf_source *open_source(unsigned int block_shift)
