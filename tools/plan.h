@@ -23,9 +23,9 @@ struct plan_node {
 	bool vanished;		/* it left the source, or can't be made: not in the replica */
 	bool meta;		/* its metadata differs */
 	bool changed;		/* its counterpart was changed by this sync */
-	dev_t made_dev;		/* the counterpart that this sync made, if there was none */
-	struct bmf_stamp made;
 	char *aside;		/* where its file waits for its place; owned */
+	struct bmf_stamp made;	/* of the counterpart that this sync made, if there was none */
+	dev_t made_dev;
 
 	/* Of an image. */
 	bool has_id;

@@ -225,9 +225,10 @@ int source_view_track(struct source_view *view, struct bmf_error *err)
 	int r = 0;
 
 	if (view->read_only)
-		return fail_text(err, -EROFS, "open source", view->path, NULL,
-				 "its filesystem is read-only, so it can't have checkpoints; mount it "
-				 "writable");
+		return fail_text(
+			err, -EROFS, "open source", view->path, NULL,
+			"its filesystem is read-only, so it can't have checkpoints; mount it "
+			"writable");
 	if (view->mount_fd < 0)
 		r = open_unmounted(view, true, err);
 	if (r == 0)

@@ -37,4 +37,19 @@ for command in commit flush; do
 	assert_fails client control mnt "$command"
 	assert_contains "$stderr" "Read-only"
 done
+assert_fails "$MIRRORCTL" sync mnt replica
+assert_one_line "$stderr"
+assert_contains "$stderr" "'mnt': its filesystem is read-only, so it can't have checkpoints"
+"$MIRRORCTL" verify --quiet mnt disk/source || fail "verify of a read-only mount"
+unmount mnt
+
+# one that has been synced before can be looked at, mounted or not
+mount -o remount,rw disk
+"$MIRRORCTL" sync --quiet disk/source replica
+mount -o remount,ro disk
+for place in disk/source mnt; do
+	[ $place = disk/source ] || mount_source disk/source mnt ro
+	"$MIRRORCTL" status $place >out || fail "status of $place"
+	assert_contains "$(cat out)" "generation 1"
+done
 unmount mnt
