@@ -79,11 +79,33 @@ static void on_notice(void *arg, const char *text)
 
 /* ---- opening both sides ---- */
 
-/* The source's UUID, as far as it has one. */
-static int open_source_side(struct sync *s, const char *source, struct bmf_state **ret_state)
+/*
+ * A directory that was never a source becomes one by its first sync; not by one that is
+ * refused, so the destination is looked at before.
+ */
+static int check_dest_of_fresh(struct sync *s, const char *dest)
+{
+	struct replica replica;
+	struct stat st;
+	int r;
+
+	if (s->view.mount_fd >= 0 ||
+	    fstatat(s->view.fd, BMF_STATE_DIR, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	r = replica_look(dest, &s->view, NULL, &replica, s->err);
+	if (r == 0)
+		replica_close(&replica);
+	return r;
+}
+
+/* The source's state, as far as it has one. */
+static int open_source_side(struct sync *s, const char *source, const char *dest,
+			    struct bmf_state **ret_state)
 {
 	int r = source_view_locate(source, &s->view, s->err);
 
+	if (r == 0)
+		r = check_dest_of_fresh(s, dest);
 	if (r < 0)
 		return r;
 	s->view.notice = on_notice;
@@ -407,7 +429,7 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 static int run(struct sync *s, const char *source, const char *dest)
 {
 	struct bmf_state *state = NULL;
-	int r = open_source_side(s, source, &state);
+	int r = open_source_side(s, source, dest, &state);
 
 	if (r == 0)
 		r = open_dest_side(s, dest, state);

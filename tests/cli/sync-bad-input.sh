@@ -37,6 +37,7 @@ refused "not empty and not a replica" s full
 assert_eq "$(ls -A full)" file "a refused directory"
 refused "replica of another source" t d
 refused "replica of another source" t ./d/
+[ ! -e t/.mirrorfs ] || fail "a refused sync made a source"
 mkdir inner outer && mkdir outer/s
 refused "the source is inside" outer/s outer
 ln -s s to-s
