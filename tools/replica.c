@@ -222,13 +222,17 @@ int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct
 	if (dir_fd == -ENOENT)
 		return -ENOENT;
 	if (dir_fd < 0)
-		return fail_errno(err, dir_fd, "open", path, BMF_STATE_DIR);
+		return fail_text(err, dir_fd, "open", path, BMF_STATE_DIR,
+				 "%s; move it out of the way", fail_reason(dir_fd));
 	r = bmf_io_read_file(&bmf_io_posix, dir_fd, MANIFEST_NAME, MANIFEST_LIMIT, &buf, &nbytes);
 	close(dir_fd);
 	if (r == -ENOENT)
 		return r;
 	if (r < 0)
-		return fail_errno(err, r, "read", path, BMF_STATE_DIR "/" MANIFEST_NAME);
+		return fail_text(err, r, "read", path, BMF_STATE_DIR "/" MANIFEST_NAME,
+				 "%s; if it can't be mended, move it away and empty the directory, "
+				 "to sync all of it anew",
+				 fail_reason(r));
 	r = manifest_decode(buf, nbytes, ret, &why);
 	free(buf);
 	if (r == -EPROTONOSUPPORT)

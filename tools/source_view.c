@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,22 @@ static int check_not_inside(struct source_view *view, struct bmf_error *err)
 	return -EINVAL;
 }
 
+/* What is kept in a state directory is no image. */
+static int check_not_state(const struct source_view *view, struct bmf_error *err)
+{
+	char link[BENEATH_PROC], target[PATH_MAX];
+	ssize_t n = readlink(beneath_proc(view->fd, link), target, sizeof(target) - 2);
+
+	if (n < 0)
+		return 0;
+	memcpy(target + n, "/", 2); /* so that the last name ends like the others */
+	if (!strstr(target, "/" BMF_STATE_DIR "/"))
+		return 0;
+	return fail_text(err, -EINVAL, "open source", view->path, NULL,
+			 "it is, or lies in, the state directory of a source or replica; give the "
+			 "directory above that");
+}
+
 int source_view_locate(const char *path, struct source_view *ret, struct bmf_error *err)
 {
 	struct source_view view = { .path = path, .fd = -1, .mount_fd = -1 };
@@ -107,6 +124,8 @@ int source_view_locate(const char *path, struct source_view *ret, struct bmf_err
 	} else {
 		view.fd = fd;
 		r = check_not_inside(&view, err);
+		if (r == 0)
+			r = check_not_state(&view, err);
 	}
 	if (r < 0) {
 		source_view_close(&view, NULL);

@@ -38,6 +38,8 @@ assert_eq "$(ls -A full)" file "a refused directory"
 refused "replica of another source" t d
 refused "replica of another source" t ./d/
 [ ! -e t/.mirrorfs ] || fail "a refused sync made a source"
+refused "state directory" s/.mirrorfs e
+refused "state directory" d/.mirrorfs/bitmaps e
 mkdir inner outer && mkdir outer/s
 refused "the source is inside" outer/s outer
 ln -s s to-s
