@@ -39,8 +39,8 @@ struct bmf_history {
 /*
  * Reads the history of the image open as fd (O_PATH will do).  crashed_at is the
  * generation that was current when the source was opened.  0, or an error that
- * says nothing of the image (-ENOMEM, -EMFILE, fstat, fgetxattr); whatever is wrong with the sidecar is
- * a reason, and err (may be NULL) then has its details.
+ * says nothing of the image (-ENOMEM, -EMFILE, fstat, fgetxattr); whatever is wrong with the
+ * sidecar is a reason, and err (may be NULL) then has its details.
  */
 int bmf_history_load(struct bmf_store *store, const struct bmf_state *state, int fd,
 		     uint64_t crashed_at, unsigned int flags, struct bmf_history *ret,

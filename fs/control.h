@@ -3,10 +3,9 @@
  * control.h - what mirrorctl asks of a running mirrorfs
  *
  * An ioctl(2) on a descriptor of the mount's root directory (any other inode gives
- * ENOTTY, but for MFS_CONTROL_SUSPECT).  Only the user who runs the daemon, and root, may (EPERM otherwise).
- * Integers are in host order: both ends are on one machine, and every
- * struct begins with a version.  Sizes stay below the 16 KiB that an ioctl
- * of a FUSE filesystem can carry.
+ * ENOTTY, but for MFS_CONTROL_SUSPECT).  Only the user who runs the daemon, and root, may (EPERM
+ * otherwise). Integers are in host order: both ends are on one machine, and every struct begins
+ * with a version.  Sizes stay below the 16 KiB that an ioctl of a FUSE filesystem can carry.
  *
  * Bitmaps themselves do not travel here: after COMMIT or FLUSH a reader finds
  * them in the sidecars.  It gets at the source directory, which the mount may
@@ -32,15 +31,15 @@
 #define MFS_INFO_READ_ONLY 1u
 
 struct mfs_control_info {
-	uint32_t version; /* out */
-	int32_t pid;	  /* out: as the daemon sees itself */
-	int32_t source_fd; /* out: descriptor of the source directory in that process */
+	uint32_t version;     /* out */
+	int32_t pid;	      /* out: as the daemon sees itself */
+	int32_t source_fd;    /* out: descriptor of the source directory in that process */
 	uint32_t block_shift; /* out */
-	uint64_t source_dev, source_ino; /* out */
-	struct bmf_uuid source; /* out */
-	uint64_t generation; /* out */
+	uint64_t source_dev, source_ino;   /* out */
+	struct bmf_uuid source;		   /* out */
+	uint64_t generation;		   /* out */
 	uint64_t moves_begun, moves_ended; /* out: see struct bmf_moves */
-	uint32_t flags; /* out: MFS_INFO_... */
+	uint32_t flags;			   /* out: MFS_INFO_... */
 	uint32_t reserved;
 };
 
@@ -51,12 +50,12 @@ struct mfs_control_info {
 struct mfs_control_commit {
 	uint32_t version; /* in */
 	uint32_t reserved;
-	struct bmf_uuid replica;   /* in: pending for it; none: for nobody */
-	char label[MFS_CONTROL_LABEL]; /* in: where it is, NUL-terminated */
-	uint64_t number;	   /* out */
-	struct bmf_uuid uuid;	   /* out */
-	int64_t time_ns;	   /* out */
-	uint64_t gate_ns;	   /* out: how long writes were held */
+	struct bmf_uuid replica;	       /* in: pending for it; none: for nobody */
+	char label[MFS_CONTROL_LABEL];	       /* in: where it is, NUL-terminated */
+	uint64_t number;		       /* out */
+	struct bmf_uuid uuid;		       /* out */
+	int64_t time_ns;		       /* out */
+	uint64_t gate_ns;		       /* out: how long writes were held */
 	uint64_t images, adopted, untrackable; /* out */
 };
 
