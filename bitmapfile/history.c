@@ -10,6 +10,7 @@
  */
 #include "config.h"
 
+#include "bitmapfile/format.h"
 #include "bitmapfile/history.h"
 #include "bitmapfile/identity.h"
 
@@ -117,16 +118,19 @@ static uint64_t armed_nbytes(const struct bmf_sidecar *sidecar, uint64_t size)
 
 static int armed_blocks(const struct bmf_sidecar *sidecar, struct bmf_bits **ret)
 {
-	unsigned int shift = sidecar->region_shift - sidecar->block_shift;
-	uint64_t tail = BMF_REGIONS_MAX << shift;
+	unsigned int region = sidecar->region_shift, block = sidecar->block_shift;
+	uint64_t end = UINT64_C(1) << (BMF_OFFSET_BITS - block);
+	uint64_t tail = region > block ? BMF_REGIONS_MAX << (region - block)
+				       : BMF_REGIONS_MAX >> (block - region);
 	struct bmf_bits *blocks;
 	int r;
 
-	r = bmf_bits_convert(sidecar->armed, sidecar->region_shift, sidecar->block_shift, &blocks);
+	r = bmf_bits_convert(sidecar->armed, region, block, &blocks);
 	if (r < 0)
 		return r;
-	if (bmf_bits_test(sidecar->armed, BMF_REGIONS_MAX - 1))
-		r = bmf_bits_set(blocks, tail, BMF_BITS_MAX - tail);
+	/* the last region has no end of its own */
+	if (tail < end && bmf_bits_test(sidecar->armed, BMF_REGIONS_MAX - 1))
+		r = bmf_bits_set(blocks, tail, end - tail);
 	if (r < 0)
 		bmf_bits_free(blocks);
 	else

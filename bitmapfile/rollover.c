@@ -202,29 +202,38 @@ static int note_seen(struct adoption *a, const struct bmf_uuid *id)
 }
 
 enum settled {
-	SETTLED,  /* all that a reader needs is in the sidecar: no tracker need be made */
-	LEFTOVER, /* so it is, but for what a crash left armed */
 	UNKNOWN,  /* there is no history */
+	LEFTOVER, /* there is, but for what a crash left armed */
+	SETTLED,  /* all that a reader needs is in the sidecar: no tracker need be made */
 };
 
-/* Of an image that has no tracker. */
-static enum settled look_at(struct adoption *a, int fd, struct bmf_uuid *ret_id)
+/* Of an image that has no tracker: one of these, or an error that tells nothing of it. */
+static int look_at(struct adoption *a, int fd, struct bmf_uuid *ret_id)
 {
 	struct bmf_history history;
 	enum settled found = UNKNOWN;
+	int r;
 
-	if (bmf_history_load(a->source->store, a->state, fd, a->source->crashed_at, 0, &history,
-			     NULL) < 0)
-		return UNKNOWN;
+	r = bmf_history_load(a->source->store, a->state, fd, a->source->crashed_at, 0, &history,
+			     NULL);
+	if (r < 0)
+		return r;
 	if (history.reason == BMF_REASON_NONE)
 		found = history.sidecar->in_use ? LEFTOVER : SETTLED;
 	*ret_id = history.id;
 	bmf_history_destroy(&history);
-	return found;
+	return (int)found;
+}
+
+/* Only at a checkpoint: what an adopted image was at it is what the new history starts from. */
+static bool may_adopt(const struct adoption *a, struct bmf_tracker *t)
+{
+	return !a->leftovers_only && atomic_load(&t->mode) == BMF_MODE_UNTRACKED;
 }
 
 static int adopt(struct adoption *a, struct bmf_tracker *t)
 {
+	bool synced;
 	int r;
 
 	pthread_mutex_lock(&t->lock);
@@ -234,9 +243,9 @@ static int adopt(struct adoption *a, struct bmf_tracker *t)
 		a->commit->untrackable++;
 		return 0;
 	}
-	bmf_tracker_sync_image(t);
+	synced = bmf_tracker_sync_image(t) == 0;
 	pthread_mutex_lock(&t->lock);
-	if (atomic_load(&t->mode) == BMF_MODE_UNTRACKED) {
+	if (may_adopt(a, t)) {
 		r = bmf_tracker_adopt_locked(t);
 		if (r < 0)
 			a->commit->untrackable++; /* all dirty, until a later rollover */
@@ -246,10 +255,9 @@ static int adopt(struct adoption *a, struct bmf_tracker *t)
 			r = 0;
 	} else if (needs_save(t)) {
 		/* it came out of a crash just now; unless somebody uses it that is over */
-		if (atomic_load(&t->openers) == 0 && !atomic_load(&t->active))
+		r = -EAGAIN;
+		if (synced && atomic_load(&t->openers) == 0 && !atomic_load(&t->active))
 			r = bmf_tracker_clean_locked(t);
-		else
-			r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
 		if (r == -EAGAIN)
 			r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
 	}
@@ -268,11 +276,10 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 		return 0;
 	a->commit->images++;
 	if (!bmf_source_has(a->source, entry->st)) {
-		enum settled found = look_at(a, entry->fd, &id);
-
-		if (found == SETTLED)
+		r = look_at(a, entry->fd, &id);
+		if (r == SETTLED)
 			return note_seen(a, &id);
-		if (found == UNKNOWN && a->leftovers_only)
+		if (r == UNKNOWN && a->leftovers_only)
 			return 0;
 	} else if (a->leftovers_only) {
 		return 0;
@@ -281,7 +288,7 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 	r = bmf_source_track(a->source, entry->fd, &t);
 	if (r < 0)
 		return bmf_error_set(a->err, r, "track '%s': %s", entry->path, strerror(-r));
-	if (atomic_load(&t->mode) == BMF_MODE_UNTRACKED || needs_save(t))
+	if (may_adopt(a, t) || needs_save(t))
 		r = adopt(a, t);
 	pthread_mutex_lock(&t->lock);
 	if (r == 0 && t->has_id)

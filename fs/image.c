@@ -40,21 +40,44 @@ static int no_change(struct bmf_tracker *tracker)
 	return 0;
 }
 
-ssize_t mfs_image_write(struct mfs *fs, struct bmf_tracker *tracker, int fd, const void *buf,
-			size_t nbytes, off_t offset)
+static void durable_write_failed(struct bmf_tracker *tracker, int error)
 {
+	switch (error) {
+	case -ENOSPC:
+	case -EDQUOT:
+		bmf_tracker_doubt(tracker);
+		break;
+	case -EINVAL: /* refused: nothing was written */
+	case -EFBIG:
+	case -EBADF:
+	case -EINTR:
+	case -EAGAIN:
+	case -ENOMEM:
+		break;
+	default:
+		bmf_tracker_fail(tracker, error);
+	}
+}
+
+ssize_t mfs_image_write(struct mfs *fs, struct bmf_tracker *tracker, int fd, const void *buf,
+			size_t nbytes, off_t offset, bool durable)
+{
+	bool failed = false;
 	ssize_t r;
 
 	mfs_gate_enter(&fs->gate);
 	r = bmf_tracker_change(tracker, (uint64_t)offset, nbytes); /* I1: before the write */
 	if (r == 0) {
 		r = fs->io->pwrite(fs->io, fd, buf, nbytes, offset);
-		if (r >= 0)
-			bmf_tracker_grown(tracker, (uint64_t)offset + nbytes);
-		else
+		failed = r < 0;
+		if (failed)
 			note_size(fs, tracker, fd);
+		else
+			bmf_tracker_grown(tracker, (uint64_t)offset + nbytes);
 	}
 	mfs_gate_leave(&fs->gate);
+	if (failed && durable)
+		durable_write_failed(tracker, (int)r);
 	return r;
 }
 
@@ -247,22 +270,6 @@ int mfs_image_sync(struct mfs *fs, const struct mfs_handle *handle, int fd, bool
 	r = sync_tracked(fs, tracker, fd, data_only);
 	bmf_tracker_put(tracker);
 	return r;
-}
-
-void mfs_image_sync_failed(struct bmf_tracker *tracker, int error)
-{
-	switch (error) {
-	case -ENOSPC:
-	case -EDQUOT:
-		bmf_tracker_doubt(tracker);
-		break;
-	case -EINVAL: /* refused: nothing was written */
-	case -EFBIG:
-	case -EBADF:
-		break;
-	default:
-		bmf_tracker_fail(tracker, error);
-	}
 }
 
 /*

@@ -27,9 +27,14 @@ struct bmf_tracker;
  */
 int mfs_image_track(struct mfs *fs, const struct mfs_node *node, struct bmf_tracker **ret);
 
-/* All nbytes, or -errno. */
+/*
+ * All nbytes, or -errno.  durable: fd is such that a write is on stable storage when it returns.
+ * If such a write fails, what of it the disk holds is in doubt, as after an fsync that failed;
+ * but lack of space is something that a guest may wait for and then go on, so that error
+ * does not stick.
+ */
 ssize_t mfs_image_write(struct mfs *fs, struct bmf_tracker *tracker, int fd, const void *buf,
-			size_t nbytes, off_t offset);
+			size_t nbytes, off_t offset, bool durable);
 
 /* 0 or -errno. */
 int mfs_image_truncate(struct mfs *fs, struct bmf_tracker *tracker, int fd, off_t size);
@@ -46,13 +51,6 @@ ssize_t mfs_image_copy(struct mfs *fs, int fd_in, off_t offset_in, struct bmf_tr
  * for it, on any descriptor, gives that error, for what was lost can't be told any more.
  */
 int mfs_image_sync(struct mfs *fs, const struct mfs_handle *handle, int fd, bool data_only);
-
-/*
- * A write that was to be durable by itself has failed.  What of it the disk holds is in
- * doubt, as after an fsync that failed; but lack of space is something that a guest
- * may wait for and then go on, so that error does not stick.
- */
-void mfs_image_sync_failed(struct bmf_tracker *tracker, int error);
 
 /*
  * To be called before metadata of the node changes.  A failure is ignored: then a crash

@@ -84,9 +84,8 @@ static ssize_t write_handle(fuse_req_t req, struct mfs_node *node, const char *b
 	if (!data)
 		return -ENOMEM;
 	mfs_creds_drop_privileges(fs, fuse_req_ctx(req), node);
-	n = mfs_image_write(fs, handle->tracker, fd, data, size, offset);
-	if (n < 0 && (handle->flags & (O_SYNC | O_DSYNC)))
-		mfs_image_sync_failed(handle->tracker, (int)n);
+	n = mfs_image_write(fs, handle->tracker, fd, data, size, offset,
+			    (handle->flags & (O_SYNC | O_DSYNC)) != 0);
 	if (n < 0 || !needs_sync(handle, fi->flags))
 		return n;
 	r = mfs_image_sync(fs, handle, fd, true);

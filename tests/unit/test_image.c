@@ -123,7 +123,7 @@ static void random_write(size_t offset, size_t n)
 		scratch[i] = (unsigned char)rng_next(&rng);
 	touch(offset, offset + n);
 	ck_assert_int_eq(
-		mfs_image_write(&fs, handle->tracker, handle->fd, scratch, n, (off_t)offset),
+		mfs_image_write(&fs, handle->tracker, handle->fd, scratch, n, (off_t)offset, false),
 		(ssize_t)n);
 }
 
@@ -310,7 +310,7 @@ START_TEST(test_what_cannot_be_tracked_is_not_made)
 	checkpoint();
 	size = read_image(before);
 	faultio_arm(&fault, state_dir, 1, -EIO, FAULTIO_STICKY);
-	ck_assert_int_lt(mfs_image_write(&fs, handle->tracker, handle->fd, "x", 1, 0), 0);
+	ck_assert_int_lt(mfs_image_write(&fs, handle->tracker, handle->fd, "x", 1, 0, true), 0);
 	ck_assert_int_lt(mfs_image_truncate(&fs, handle->tracker, handle->fd, 1), 0);
 	ck_assert_int_lt(mfs_image_fallocate(&fs, handle->tracker, handle->fd,
 					     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, BLOCK),
@@ -338,9 +338,9 @@ START_TEST(test_failing_write_is_in_the_bitmap)
 	touch(2 * BLOCK, 6 * BLOCK);
 	memset(scratch, 0xee, 4 * BLOCK);
 	faultio_arm(&fault, FAULTIO_PWRITE, 1, -ENOSPC, FAULTIO_SHORT);
-	ck_assert_int_eq(
-		mfs_image_write(&fs, handle->tracker, handle->fd, scratch, 4 * BLOCK, 2 * BLOCK),
-		-ENOSPC);
+	ck_assert_int_eq(mfs_image_write(&fs, handle->tracker, handle->fd, scratch, 4 * BLOCK,
+					 2 * BLOCK, false),
+			 -ENOSPC);
 	faultio_arm(&fault, 0, 0, 0, 0);
 	check_bits(since);
 	ck_assert_int_eq(now[2 * BLOCK], 0xee);

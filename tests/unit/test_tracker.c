@@ -458,6 +458,21 @@ START_TEST(far_out_is_armed_too)
 	ck_assert_int_eq(fstatat(scratch_fd, path, &st, 0), 0);
 	ck_assert_int_lt(st.st_size, 2 << 20);
 	bmf_history_destroy(&history);
+
+	/* and what was recovered can be saved, and read again */
+	s = open_source(12);
+	roll(s);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(reason_of(fd, &history), BMF_REASON_NONE);
+	bmf_history_destroy(&history);
+	crash_after(change_far_out, fd);
+	s = open_source(16);
+	ck_assert_int_eq(change(s, fd, 1), 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(reason_of(fd, &history), BMF_REASON_NONE);
+	ck_assert(bmf_bits_test(history.sidecar->sections[history.sidecar->nsections - 1].bits,
+				FAR_OUT >> 4));
+	bmf_history_destroy(&history);
 	close(fd);
 }
 END_TEST
