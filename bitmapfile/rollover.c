@@ -6,8 +6,8 @@
  *   R2  the state with the new checkpoint becomes durable: the atomic point
  *   R3  the sidecars of the images that changed before R1 are saved
  *   R4  images without a history get an id and a sidecar that begins at R1
- *   R5  sidecars whose image is gone are removed, unless a name was moved during R4:
- *       then an image may have passed the walk by
+ *       (all are seen, also those whose names move meanwhile: visit_all)
+ *   R5  sidecars whose image is gone are removed
  *   R6  the replica arrives: its cursor moves, the state becomes durable
  *
  * What a crash leaves:
