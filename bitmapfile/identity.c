@@ -3,15 +3,9 @@
 #include "config.h"
 
 #include "bitmapfile/identity.h"
-#include "bitmapfile/le.h"
 #include "bitmapfile/store.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <stddef.h>
-#include <string.h>
-#include <sys/vfs.h>
 #include <xxhash.h>
 
 int bmf_identity_read(const struct bmf_io *io, int fd, struct bmf_uuid *ret)
@@ -46,39 +40,16 @@ static int64_t time_ns(const struct timespec *time)
 	return (int64_t)((uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec);
 }
 
-union handle_buf {
-	struct file_handle head;
-	uint8_t bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-};
-
-/*
- * A FUSE filesystem hands out its handles anew at each mount: with them every image
- * would look like a copy after the next one.
- */
-static bool has_lasting_handles(int fd)
-{
-	struct statfs fs;
-
-	return fstatfs(fd, &fs) == 0 && fs.f_type != FUSE_SUPER_MAGIC;
-}
-
 /* A digest of the file's handle; 0 where there is none. */
-static uint64_t handle_digest(int fd)
+static uint64_t handle_digest(const struct bmf_io *io, int fd)
 {
-	union handle_buf handle = { .head = { .handle_bytes = MAX_HANDLE_SZ } };
-	uint8_t input[sizeof(struct le32) + MAX_HANDLE_SZ];
-	struct le32 type;
+	uint8_t handle[BMF_FILE_HANDLE_MAX];
+	ssize_t nbytes = io->file_handle(io, fd, handle, sizeof(handle));
 	uint64_t digest;
-	int mount_id;
 
-	if (!has_lasting_handles(fd) ||
-	    name_to_handle_at(fd, "", &handle.head, &mount_id, AT_EMPTY_PATH) < 0)
+	if (nbytes < 0)
 		return 0;
-	type = le32_make((uint32_t)handle.head.handle_type);
-	memcpy(input, &type, sizeof(type));
-	memcpy(input + sizeof(type), handle.bytes + offsetof(struct file_handle, f_handle),
-	       handle.head.handle_bytes);
-	digest = XXH3_64bits(input, sizeof(type) + handle.head.handle_bytes);
+	digest = XXH3_64bits(handle, (size_t)nbytes);
 	return digest ? digest : 1;
 }
 
@@ -92,7 +63,7 @@ int bmf_stamp_take(const struct bmf_io *io, int fd, struct bmf_stamp *ret)
 		return r;
 	*ret = (struct bmf_stamp){
 		.inode = st.st_ino,
-		.handle = handle_digest(fd),
+		.handle = handle_digest(io, fd),
 		.size = (uint64_t)st.st_size,
 		.mtime_ns = time_ns(&st.st_mtim),
 		.ctime_ns = time_ns(&st.st_ctim),

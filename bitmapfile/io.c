@@ -4,11 +4,20 @@
 
 #include "bitmapfile/io.h"
 
+#include "bitmapfile/le.h"
+
+#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The value of expression, as often as it takes without EINTR; or -errno. */
@@ -240,6 +249,85 @@ static int posix_lock(const struct bmf_io *io, int fd, short type)
 	return r == -EACCES ? -EAGAIN : r; /* POSIX allows either when it is held */
 }
 
+static bool is_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int posix_each_name(const struct bmf_io *io, int dirfd,
+			   int (*visit)(const char *name, void *arg), void *arg)
+{
+	/* opened anew: dirfd's own position is shared with other threads */
+	int fd = posix_openat(io, dirfd, ".", O_RDONLY | O_DIRECTORY, 0), r = 0;
+	const struct dirent *entry;
+	DIR *stream;
+
+	if (fd < 0)
+		return fd;
+	stream = fdopendir(fd);
+	if (!stream) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	do {
+		errno = 0;
+		entry = readdir(stream);
+		if (!entry)
+			r = -errno;
+		else if (!is_dot(entry->d_name))
+			r = visit(entry->d_name, arg);
+	} while (entry && r == 0);
+	closedir(stream);
+	return r;
+}
+
+/*
+ * A FUSE filesystem hands out its handles anew at each mount: with them every image
+ * would look like a copy after the next one.
+ */
+static bool has_lasting_handles(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type != FUSE_SUPER_MAGIC;
+}
+
+union handle_buf {
+	struct file_handle head;
+	uint8_t bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+static_assert(sizeof(struct le32) + MAX_HANDLE_SZ == BMF_FILE_HANDLE_MAX, "io.h");
+
+/* The handle's type and its bytes, as the kernel gives them. */
+static ssize_t posix_file_handle(const struct bmf_io *io, int fd, void *buf, size_t nbytes)
+{
+	union handle_buf handle = { .head = { .handle_bytes = MAX_HANDLE_SZ } };
+	struct le32 type;
+	int mount_id;
+
+	(void)io;
+	if (!has_lasting_handles(fd) ||
+	    name_to_handle_at(fd, "", &handle.head, &mount_id, AT_EMPTY_PATH) < 0 ||
+	    nbytes < sizeof(type) + handle.head.handle_bytes)
+		return -EOPNOTSUPP;
+	type = le32_make((uint32_t)handle.head.handle_type);
+	memcpy(buf, &type, sizeof(type));
+	memcpy((uint8_t *)buf + sizeof(type), handle.bytes + offsetof(struct file_handle, f_handle),
+	       handle.head.handle_bytes);
+	return (ssize_t)(sizeof(type) + handle.head.handle_bytes);
+}
+
+static int64_t posix_now_ns(const struct bmf_io *io)
+{
+	struct timespec ts;
+
+	(void)io;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
 const struct bmf_io bmf_io_posix = {
 	.openat = posix_openat,
 	.close = posix_close,
@@ -259,4 +347,7 @@ const struct bmf_io bmf_io_posix = {
 	.fgetxattr = posix_fgetxattr,
 	.fsetxattr = posix_fsetxattr,
 	.lock = posix_lock,
+	.each_name = posix_each_name,
+	.file_handle = posix_file_handle,
+	.now_ns = posix_now_ns,
 };

@@ -57,7 +57,23 @@ struct bmf_io {
 			 size_t nbytes, int flags);
 	/* open file description lock of the whole file, F_WRLCK or F_UNLCK; -EAGAIN if held */
 	int (*lock)(const struct bmf_io *io, int fd, short type);
+
+	/*
+	 * Calls visit for each name in a directory but . and .., in any order, until it returns
+	 * nonzero, which is then returned.  dirfd may be O_PATH, its position doesn't matter.
+	 */
+	int (*each_name)(const struct bmf_io *io, int dirfd,
+			 int (*visit)(const char *name, void *arg), void *arg);
+	/*
+	 * Bytes that no other file of that filesystem has, also not one that later gets its
+	 * inode number: the number of them, at most BMF_FILE_HANDLE_MAX, or -EOPNOTSUPP.
+	 */
+	ssize_t (*file_handle)(const struct bmf_io *io, int fd, void *buf, size_t nbytes);
+	/* the clock that files get their times from: nanoseconds since 1970 */
+	int64_t (*now_ns)(const struct bmf_io *io);
 };
+
+#define BMF_FILE_HANDLE_MAX 132 /* bytes */
 
 /* The real thing.  Its fgetxattr and fsetxattr accept O_PATH descriptors too. */
 extern const struct bmf_io bmf_io_posix;

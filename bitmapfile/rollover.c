@@ -31,7 +31,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Walks of the tree at most, the last of them with moves held up. */
 #define WALKS_MAX 4
@@ -61,14 +60,6 @@ struct bmf_moves bmf_source_moves(struct bmf_source *s)
 	uint64_t ended = atomic_load(&s->moves.ended);
 
 	return (struct bmf_moves){ .begun = atomic_load(&s->moves.begun), .ended = ended };
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 static int set_label(struct bmf_cursor *cursor, const char *label)
@@ -130,7 +121,7 @@ static int commit_state(struct bmf_source *s, const struct bmf_uuid *replica, co
 	next->generation = atomic_load(&s->generation) - 1;
 	r = bmf_uuid_generate(&uuid);
 	if (r == 0)
-		r = bmf_state_add_checkpoint(next, &uuid, now_ns(), ret);
+		r = bmf_state_add_checkpoint(next, &uuid, s->io->now_ns(s->io), ret);
 	if (r == 0 && replica && !bmf_uuid_is_none(replica)) {
 		r = bmf_state_cursor_get_or_add(next, replica, &cursor);
 		if (r == 0) {
@@ -352,7 +343,7 @@ static int visit_all(struct adoption *a, struct bmf_error *err)
 		a->commit->images = a->commit->untrackable = 0;
 		a->nseen = 0;
 		before = bmf_source_moves(s);
-		r = bmf_walk(s->store->source_fd, visit_image, a, err);
+		r = bmf_walk(s->io, s->store->source_fd, visit_image, a, err);
 		still = bmf_source_moves(s).begun == before.ended;
 		if (hold)
 			pthread_rwlock_unlock(&s->moves_lock);
@@ -465,7 +456,7 @@ int bmf_source_arrived(struct bmf_source *s, const struct bmf_uuid *replica,
 		cursor->at = checkpoint->number;
 		if (cursor->pending <= cursor->at)
 			cursor->pending = 0;
-		cursor->time_ns = now_ns();
+		cursor->time_ns = s->io->now_ns(s->io);
 	}
 	r = settle_state(s, next, r);
 	pthread_mutex_unlock(&s->rollover_lock);

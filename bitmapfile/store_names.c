@@ -4,49 +4,10 @@
 
 #include "bitmapfile/store_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* Calls visit for each name in the open directory until it fails or the listing does. */
-static int each_name_of(int fd, int (*visit)(const char *name, void *arg), void *arg)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), r;
-	const struct dirent *entry;
-	DIR *dir;
-
-	if (copy < 0)
-		return -errno;
-	dir = fdopendir(copy);
-	if (!dir) {
-		r = -errno;
-		close(copy);
-		return r;
-	}
-	do {
-		errno = 0;
-		entry = readdir(dir);
-		r = entry ? visit(entry->d_name, arg) : -errno;
-	} while (entry && r == 0);
-	closedir(dir);
-	return r;
-}
-
-static int each_name(const struct bmf_io *io, int dirfd, int (*visit)(const char *name, void *arg),
-		     void *arg)
-{
-	/* opened anew: dirfd's own position is shared with other threads */
-	int fd = io->openat(io, dirfd, ".", O_RDONLY | O_DIRECTORY, 0), r;
-
-	if (fd < 0)
-		return fd;
-	r = each_name_of(fd, visit, arg);
-	io->close(io, fd);
-	return r;
-}
 
 /* One that can't be removed is harmless, or stops the next save of its document. */
 static void remove_leftover(const struct bmf_io *io, int dirfd, const char *name)
@@ -69,7 +30,7 @@ void bmf_store_remove_leftovers(struct bmf_store *store)
 {
 	/* by name: a source that is a replica too has files of that one beside its state */
 	remove_leftover(store->io, store->dir_fd, BMF_STATE_NAME BMF_TEMP_SUFFIX);
-	each_name(store->io, store->bitmaps_fd, visit_bitmaps, store);
+	store->io->each_name(store->io, store->bitmaps_fd, visit_bitmaps, store);
 }
 
 struct uuids {
@@ -110,7 +71,7 @@ int bmf_store_each_sidecar(struct bmf_store *store,
 	 * All of them before the first visit: some filesystems never end a listing
 	 * during which files are replaced.
 	 */
-	r = each_name(store->io, store->bitmaps_fd, collect, &uuids);
+	r = store->io->each_name(store->io, store->bitmaps_fd, collect, &uuids);
 	for (size_t i = 0; r == 0 && i < uuids.n; i++)
 		r = visit(&uuids.list[i], arg);
 	free(uuids.list);

@@ -11,12 +11,10 @@
 #include "bitmapfile/store.h"
 #include "bitmapfile/walk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A directory that the walk is in. */
 struct level {
@@ -27,6 +25,7 @@ struct level {
 };
 
 struct walk {
+	const struct bmf_io *io;
 	int (*visit)(const struct bmf_walk_entry *entry, void *arg);
 	void *arg;
 	struct bmf_error *err;
@@ -89,59 +88,39 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_wanted(const char *name, bool top)
-{
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return false;
-	return !top || strcmp(name, BMF_STATE_DIR) != 0;
-}
+struct names {
+	struct level *dir;
+	size_t capacity;
+	bool top; /* where .mirrorfs is left out */
+};
 
-static int add_name(struct level *dir, size_t *capacity, const char *name)
+static int add_name(const char *name, void *arg)
 {
-	char **names = dir->names;
+	struct names *names = arg;
+	struct level *dir = names->dir;
+	char **grown;
 
-	if (dir->nnames == *capacity) {
-		*capacity = *capacity * 2 + 16;
-		names = realloc(names, *capacity * sizeof(*names));
-		if (!names)
+	if (names->top && strcmp(name, BMF_STATE_DIR) == 0)
+		return 0;
+	if (dir->nnames == names->capacity) {
+		names->capacity = names->capacity * 2 + 16;
+		grown = realloc(dir->names, names->capacity * sizeof(*grown));
+		if (!grown)
 			return -ENOMEM;
-		dir->names = names;
+		dir->names = grown;
 	}
-	names[dir->nnames] = strdup(name);
-	if (!names[dir->nnames])
+	dir->names[dir->nnames] = strdup(name);
+	if (!dir->names[dir->nnames])
 		return -ENOMEM;
 	dir->nnames++;
 	return 0;
 }
 
-/* Reads the names through a second descriptor, which readdir then owns. */
-static int read_names(struct level *dir, bool top)
+static int read_names(const struct bmf_io *io, struct level *dir, bool top)
 {
-	size_t capacity = 0;
-	struct dirent *found;
-	int fd, r = 0;
-	DIR *stream;
+	struct names names = { .dir = dir, .top = top };
+	int r = io->each_name(io, dir->fd, add_name, &names);
 
-	fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	stream = fdopendir(fd);
-	if (!stream) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	while (r == 0) {
-		errno = 0;
-		found = readdir(stream);
-		if (!found) {
-			r = -errno;
-			break;
-		}
-		if (is_wanted(found->d_name, top))
-			r = add_name(dir, &capacity, found->d_name);
-	}
-	closedir(stream);
 	if (dir->nnames)
 		qsort(dir->names, dir->nnames, sizeof(*dir->names), compare_names);
 	return r;
@@ -162,10 +141,10 @@ static int push_level(struct walk *w, struct level *dir)
 	return 0;
 }
 
-static void close_level(struct level *dir)
+static void close_level(const struct bmf_io *io, struct level *dir)
 {
 	free_names(dir->names, dir->nnames);
-	close(dir->fd);
+	io->close(io, dir->fd);
 }
 
 /* Goes into the directory at w->path; fd may be O_PATH and stays the caller's. */
@@ -174,14 +153,14 @@ static int enter(struct walk *w, int fd)
 	struct level dir = { .path_nbytes = strlen(w->path) };
 	int r;
 
-	dir.fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir.fd = w->io->openat(w->io, fd, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (dir.fd < 0)
-		return -errno;
-	r = read_names(&dir, w->nlevels == 0);
+		return dir.fd;
+	r = read_names(w->io, &dir, w->nlevels == 0);
 	if (r == 0)
 		r = push_level(w, &dir);
 	if (r < 0)
-		close_level(&dir);
+		close_level(w->io, &dir);
 	return r;
 }
 
@@ -192,8 +171,9 @@ static int visit_fd(struct walk *w, int fd, int dirfd, const char *name)
 	struct stat st;
 	int r;
 
-	if (fstat(fd, &st) < 0)
-		return fail(w, -errno);
+	r = w->io->fstat(w->io, fd, &st);
+	if (r < 0)
+		return fail(w, r);
 	entry.st = &st;
 	r = w->visit(&entry, w->arg);
 	if (r != 0 || !S_ISDIR(st.st_mode))
@@ -208,13 +188,13 @@ static int visit_name(struct walk *w, int dirfd, const char *name)
 {
 	int fd, r;
 
-	fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) /* removed meanwhile */
+	fd = w->io->openat(w->io, dirfd, name, O_PATH | O_NOFOLLOW, 0);
+	if (fd == -ENOENT) /* removed meanwhile */
 		return 0;
 	if (fd < 0)
-		return fail(w, -errno);
+		return fail(w, fd);
 	r = visit_fd(w, fd, dirfd, name);
-	close(fd);
+	w->io->close(w->io, fd);
 	return r;
 }
 
@@ -228,7 +208,7 @@ static int walk_levels(struct walk *w)
 		const char *name;
 
 		if (dir->next == dir->nnames) {
-			close_level(dir);
+			close_level(w->io, dir);
 			w->nlevels--;
 			continue;
 		}
@@ -245,18 +225,19 @@ static int visit_top(struct walk *w, int top_fd)
 {
 	int fd, r;
 
-	fd = openat(top_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = w->io->openat(w->io, top_fd, ".", O_PATH | O_DIRECTORY, 0);
 	if (fd < 0)
-		return fail(w, -errno);
+		return fail(w, fd);
 	r = visit_fd(w, fd, -1, "");
-	close(fd);
+	w->io->close(w->io, fd);
 	return r;
 }
 
-int bmf_walk(int top_fd, int (*visit)(const struct bmf_walk_entry *entry, void *arg), void *arg,
+int bmf_walk(const struct bmf_io *io, int top_fd,
+	     int (*visit)(const struct bmf_walk_entry *entry, void *arg), void *arg,
 	     struct bmf_error *err)
 {
-	struct walk w = { .visit = visit, .arg = arg, .err = err };
+	struct walk w = { .io = io, .visit = visit, .arg = arg, .err = err };
 	int r;
 
 	w.path = strdup("");
@@ -267,7 +248,7 @@ int bmf_walk(int top_fd, int (*visit)(const struct bmf_walk_entry *entry, void *
 	if (r == 0)
 		r = walk_levels(&w);
 	while (w.nlevels > 0)
-		close_level(&w.levels[--w.nlevels]);
+		close_level(io, &w.levels[--w.nlevels]);
 	free(w.levels);
 	free(w.path);
 	return r;

@@ -10,6 +10,7 @@
 #define BITMAPFILE_WALK_H
 
 #include "bitmapfile/error.h"
+#include "bitmapfile/io.h"
 
 #include <sys/stat.h>
 
@@ -27,7 +28,8 @@ struct bmf_walk_entry {
  * -errno of the first directory that can't be read (err says which).  Descriptors are
  * used in proportion to the depth of the tree.
  */
-int bmf_walk(int top_fd, int (*visit)(const struct bmf_walk_entry *entry, void *arg), void *arg,
+int bmf_walk(const struct bmf_io *io, int top_fd,
+	     int (*visit)(const struct bmf_walk_entry *entry, void *arg), void *arg,
 	     struct bmf_error *err);
 
 #endif

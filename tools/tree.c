@@ -185,7 +185,7 @@ int tree_add(struct tree *tree, int dirfd, const char *prefix, unsigned int flag
 {
 	struct adding adding = { tree, prefix, flags, descriptors_to_hold(), err };
 
-	return bmf_walk(dirfd, visit, &adding, err);
+	return bmf_walk(&bmf_io_posix, dirfd, visit, &adding, err);
 }
 
 static int compare_entries(const void *a, const void *b)

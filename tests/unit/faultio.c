@@ -209,6 +209,28 @@ static int fault_lock(const struct bmf_io *io, int fd, short type)
 	INJECT(f, FAULTIO_LOCK, f->under->lock(f->under, fd, type));
 }
 
+static int fault_each_name(const struct bmf_io *io, int dirfd,
+			   int (*visit)(const char *name, void *arg), void *arg)
+{
+	struct faultio *f = fault_of(io);
+
+	INJECT(f, FAULTIO_EACH_NAME, f->under->each_name(f->under, dirfd, visit, arg));
+}
+
+static ssize_t fault_file_handle(const struct bmf_io *io, int fd, void *buf, size_t nbytes)
+{
+	struct faultio *f = fault_of(io);
+
+	return f->under->file_handle(f->under, fd, buf, nbytes);
+}
+
+static int64_t fault_now_ns(const struct bmf_io *io)
+{
+	struct faultio *f = fault_of(io);
+
+	return f->under->now_ns(f->under);
+}
+
 void faultio_init(struct faultio *fault, const struct bmf_io *under)
 {
 	const struct bmf_io table = {
@@ -230,6 +252,9 @@ void faultio_init(struct faultio *fault, const struct bmf_io *under)
 		.fgetxattr = fault_fgetxattr,
 		.fsetxattr = fault_fsetxattr,
 		.lock = fault_lock,
+		.each_name = fault_each_name,
+		.file_handle = fault_file_handle,
+		.now_ns = fault_now_ns,
 	};
 
 	*fault = (struct faultio){ .io = table, .under = under };

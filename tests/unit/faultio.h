@@ -18,7 +18,8 @@
  *
  * Calls are counted from 1 since the last arm, and only those whose operation is in
  * the mask.  A call that fails has no effect, but for these: close lets go of the
- * descriptor all the same, as the kernel does; and see the flags.
+ * descriptor all the same, as the kernel does; and see the flags.  file_handle and now_ns
+ * have no failure worth injecting.
  *
  * Calls may come from several threads; init and arm need exclusive use.
  */
@@ -49,8 +50,9 @@ enum {
 	FAULTIO_FGETXATTR = 1 << 14,
 	FAULTIO_FSETXATTR = 1 << 15,
 	FAULTIO_LOCK = 1 << 16,
+	FAULTIO_EACH_NAME = 1 << 17,
 
-	FAULTIO_ALL = (1 << 17) - 1,
+	FAULTIO_ALL = (1 << 18) - 1,
 	/* what changes something, or makes it durable: a full or a dying disk */
 	FAULTIO_WRITING = FAULTIO_PWRITE | FAULTIO_PWRITE_DSYNC | FAULTIO_FSYNC |
 			  FAULTIO_FDATASYNC | FAULTIO_FTRUNCATE | FAULTIO_FALLOCATE |

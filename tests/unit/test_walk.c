@@ -106,7 +106,7 @@ static void expect_walk(struct record *record, int result, const char *text)
 	unsigned int before = open_descriptors();
 	struct bmf_error err = { 0 };
 
-	ck_assert_int_eq(bmf_walk(top_fd, visit, record, &err), result);
+	ck_assert_int_eq(bmf_walk(&bmf_io_posix, top_fd, visit, record, &err), result);
 	ck_assert_uint_eq(open_descriptors(), before);
 	if (text)
 		ck_assert_str_eq(record->text, text);
@@ -270,14 +270,14 @@ START_TEST(too_deep_for_the_descriptors)
 	make_deep("too-deep", 200, 100);
 	before = open_descriptors();
 	allow_descriptors(100);
-	ck_assert_int_eq(bmf_walk(top_fd, visit, &record, &err), -EMFILE);
+	ck_assert_int_eq(bmf_walk(&bmf_io_posix, top_fd, visit, &record, &err), -EMFILE);
 	ck_assert_int_eq(err.code, -EMFILE);
 	ck_assert_ptr_eq(strstr(err.text, "read '...ddd"), err.text);
 	ck_assert_ptr_nonnull(strstr(err.text, "': too many open files; raise the limit"));
 	ck_assert_uint_lt(strlen(err.text), sizeof(err.text) - 1);
 	ck_assert_uint_eq(open_descriptors(), before);
 	ck_assert_uint_gt(record.entries, 50);
-	ck_assert_int_eq(bmf_walk(top_fd, visit, &record, NULL), -EMFILE);
+	ck_assert_int_eq(bmf_walk(&bmf_io_posix, top_fd, visit, &record, NULL), -EMFILE);
 }
 END_TEST
 
@@ -303,10 +303,11 @@ START_TEST(a_top_that_is_none)
 
 	make_top("none");
 	make_file("file");
-	ck_assert_int_eq(bmf_walk(-1, visit, &record, &err), -EBADF);
+	ck_assert_int_eq(bmf_walk(&bmf_io_posix, -1, visit, &record, &err), -EBADF);
 	ck_assert_str_eq(err.text, "read '.': Bad file descriptor");
-	ck_assert_int_eq(bmf_walk(openat(top_fd, "file", O_RDONLY), visit, &record, &err),
-			 -ENOTDIR);
+	ck_assert_int_eq(
+		bmf_walk(&bmf_io_posix, openat(top_fd, "file", O_RDONLY), visit, &record, &err),
+		-ENOTDIR);
 	ck_assert_uint_eq(record.entries, 0);
 }
 END_TEST
@@ -323,7 +324,7 @@ START_TEST(an_unreadable_directory)
 	ck_assert_int_eq(fchmodat(top_fd, "b", 0, 0), 0);
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(65534), 0); /* of this test's process only */
-	ck_assert_int_eq(bmf_walk(top_fd, visit, &record, &err), -EACCES);
+	ck_assert_int_eq(bmf_walk(&bmf_io_posix, top_fd, visit, &record, &err), -EACCES);
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(0), 0); /* a leak checker needs it at the end */
 	ck_assert_str_eq(err.text, "read 'b': Permission denied");
