@@ -45,7 +45,8 @@ struct bmf_disk_header {
 	struct le64 table_offset;
 	struct le64 file_nbytes;
 	uint8_t table_digest[16];
-	uint8_t reserved[3904]; /* zeros */
+	struct le64 session;
+	uint8_t reserved[3896]; /* zeros */
 	uint8_t digest[16];	/* of the header, with zeros here; at this place in all versions */
 };
 
@@ -73,7 +74,8 @@ static_assert(offsetof(struct bmf_disk_header, nsections) == 140, "format");
 static_assert(offsetof(struct bmf_disk_header, table_offset) == 144, "format");
 static_assert(offsetof(struct bmf_disk_header, file_nbytes) == 152, "format");
 static_assert(offsetof(struct bmf_disk_header, table_digest) == 160, "format");
-static_assert(offsetof(struct bmf_disk_header, reserved) == 176, "format");
+static_assert(offsetof(struct bmf_disk_header, session) == 176, "format");
+static_assert(offsetof(struct bmf_disk_header, reserved) == 184, "format");
 static_assert(offsetof(struct bmf_disk_header, digest) == 4080, "format");
 static_assert(sizeof(struct bmf_disk_header) == BMF_SIDECAR_HEADER, "format");
 

@@ -139,7 +139,7 @@ static int armed_blocks(const struct bmf_sidecar *sidecar, struct bmf_bits **ret
 }
 
 /*
- * Rule 4, and I1: the writer crashed, so any block of an armed region may have
+ * Rule 5, and I1: the writer crashed, so any block of an armed region may have
  * changed, in any generation from the one that the sidecar was written in.
  */
 static int add_armed(struct bmf_sidecar *sidecar, uint64_t crashed_at)
@@ -172,9 +172,10 @@ static enum bmf_reason reason_of_load_error(int error)
 	}
 }
 
-/* Rules 2 and 3, and the last part of 1: is the sidecar this image's, and is it current? */
+/* Rules 2 to 4, and the last part of 1: is the sidecar this image's, and is it current? */
 static enum bmf_reason judge(const struct bmf_sidecar *sidecar, const struct bmf_state *state,
-			     const struct bmf_stamp *now, unsigned int flags)
+			     const struct bmf_sessions *sessions, const struct bmf_stamp *now,
+			     unsigned int flags)
 {
 	bool live = flags & BMF_HISTORY_LIVE;
 
@@ -188,6 +189,9 @@ static enum bmf_reason judge(const struct bmf_sidecar *sidecar, const struct bmf
 		return BMF_REASON_IO_ERROR;
 	if (!live && !sidecar->in_use && !bmf_stamp_equal(&sidecar->stamp, now))
 		return BMF_REASON_BEHIND;
+	if (!live && sidecar->in_use &&
+	    !bmf_sessions_vouch(sessions, sidecar->session, now->ctime_ns))
+		return BMF_REASON_UNWATCHED;
 	return BMF_REASON_NONE;
 }
 
@@ -205,7 +209,7 @@ static int believe(struct bmf_store *store, const struct bmf_state *state, uint6
 		history->reason = reason_of_load_error(r);
 		return 0;
 	}
-	history->reason = judge(sidecar, state, &history->stamp, flags);
+	history->reason = judge(sidecar, state, &store->sessions, &history->stamp, flags);
 	if (history->reason != BMF_REASON_NONE) {
 		bmf_sidecar_free(sidecar);
 		return 0;

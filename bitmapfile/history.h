@@ -11,7 +11,10 @@
  *   2. The sidecar's stamp names another file: this is a copy; all dirty, new id.
  *   3. The sidecar is not "in use" and size, mtime or ctime differ: somebody
  *      wrote behind the mount; all dirty.
- *   4. It is in use (its writer crashed): every armed region is added to every
+ *   4. It is in use (its writer crashed), and the image's ctime is later than what
+ *      the session that wrote it vouches for (sessions.h): somebody wrote behind the
+ *      mount after the crash; all dirty.
+ *   5. It is in use otherwise: every armed region is added to every
  *      generation from the one that the sidecar was written in up to the one
  *      that was current at the crash.
  *
@@ -30,10 +33,10 @@ struct bmf_history {
 	struct bmf_stamp stamp; /* as of now */
 	/* Owned; NULL unless reason is NONE.  In the state's block size. */
 	struct bmf_sidecar *sidecar;
-	uint64_t armed_bytes; /* bytes that a crash made dirty by rule 4 */
+	uint64_t armed_bytes; /* bytes that a crash made dirty by rule 5 */
 };
 
-/* The sidecar belongs to a daemon that is running: skip rules 3 and 4. */
+/* The sidecar belongs to a daemon that is running: skip rules 3 to 5. */
 #define BMF_HISTORY_LIVE 1u
 
 /*

@@ -111,6 +111,7 @@ void bmf_source_keep(struct bmf_source *s)
 	struct bmf_tracker **all;
 	size_t n;
 
+	bmf_source_renew(s);
 	if (bmf_source_collect(s, &all, &n) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
@@ -123,8 +124,8 @@ void bmf_source_keep(struct bmf_source *s)
 		struct bmf_tracker *t;
 
 		while ((t = take_resting(s, bucket)) != NULL) {
-			if (atomic_load(&t->unlinked) && t->has_id)
-				bmf_store_remove_sidecar(s->store, &t->id);
+			if (atomic_load(&t->unlinked))
+				bmf_tracker_forget(t); /* or the next rollover does */
 			bmf_tracker_free(t);
 		}
 	}

@@ -24,6 +24,8 @@ static const struct {
 	[BMF_REASON_UNTRACKED] = { "its sidecar couldn't be written", "sidecar-unwritable" },
 	[BMF_REASON_DROPPED] = { "its bitmaps are no longer kept that far back",
 				 "history-dropped" },
+	[BMF_REASON_UNWATCHED] = { "changed after a crash, before it was mounted again",
+				   "changed-after-crash" },
 };
 
 #define NREASONS (sizeof(reasons) / sizeof(reasons[0]))

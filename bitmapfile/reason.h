@@ -23,7 +23,8 @@ enum bmf_reason {
 	BMF_REASON_NO_ID = 9,	   /* the image can't carry an id */
 	BMF_REASON_UNTRACKED = 10, /* the sidecar couldn't be written, and was given up */
 	BMF_REASON_DROPPED = 11,   /* nobody needed bitmaps that old: they were let go */
-	BMF_REASON_LAST = BMF_REASON_DROPPED,
+	BMF_REASON_UNWATCHED = 12, /* changed, or so it seems, after a crash of its watcher */
+	BMF_REASON_LAST = BMF_REASON_UNWATCHED,
 };
 
 /*

@@ -49,6 +49,7 @@ struct bmf_sidecar {
 	enum bmf_reason reason; /* why there is nothing before since */
 	bool suspect;		/* an fsync of the image failed: what it holds is in doubt */
 	struct bmf_stamp stamp;
+	uint64_t session; /* that wrote it: see sessions.h */
 
 	/* Ascending, without a gap, from since to active; owned. */
 	struct bmf_section *sections;

@@ -98,6 +98,7 @@ static void put_header(const struct bmf_sidecar *sidecar, uint8_t *file, uint64_
 		.mtime_ns = le64_make((uint64_t)sidecar->stamp.mtime_ns),
 		.ctime_ns = le64_make((uint64_t)sidecar->stamp.ctime_ns),
 		.nonce = le64_make(sidecar->nonce),
+		.session = le64_make(sidecar->session),
 		.armed_sectors = le32_make(sidecar->armed_sectors),
 		.nsections = le32_make((uint32_t)sidecar->nsections),
 		.table_offset = le64_make(table),
@@ -270,6 +271,7 @@ static void read_header(const struct decoder *d, struct bmf_sidecar *sidecar)
 	sidecar->stamp.mtime_ns = (int64_t)le64_get(h->mtime_ns);
 	sidecar->stamp.ctime_ns = (int64_t)le64_get(h->ctime_ns);
 	sidecar->nonce = le64_get(h->nonce);
+	sidecar->session = le64_get(h->session);
 	sidecar->armed_sectors = le32_get(h->armed_sectors);
 }
 

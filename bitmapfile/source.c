@@ -150,8 +150,14 @@ int bmf_source_open(const struct bmf_io *io, int source_fd,
 	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&s->state_lock, NULL);
 	pthread_mutex_init(&s->table_lock, NULL);
+	pthread_mutex_init(&s->session.lock, NULL);
 	r = bmf_store_open(io, source_fd, BMF_STORE_LOCK | (options->create ? BMF_STORE_CREATE : 0),
 			   options->holder, &s->store, err);
+	if (r == 0) {
+		r = bmf_source_begin_session(s);
+		if (r < 0)
+			bmf_error_set(err, r, "open source: %s", strerror(-r));
+	}
 	if (r == 0)
 		r = load_state(s, err);
 	if (r == 0)
@@ -177,7 +183,7 @@ static int close_tracker(struct bmf_tracker *t)
 	int r = 0;
 
 	if (atomic_load(&t->unlinked))
-		return t->has_id ? bmf_store_remove_sidecar(t->source->store, &t->id) : 0;
+		return bmf_tracker_forget(t);
 	if (atomic_load(&t->mode) != BMF_MODE_TRACKED ||
 	    (!atomic_load(&t->in_use) && !atomic_load(&t->unsaved)))
 		return 0;
@@ -207,12 +213,15 @@ int bmf_source_close(struct bmf_source *s)
 			bmf_tracker_free(t);
 		}
 	}
+	if (result == 0 && s->store)
+		bmf_source_end_session(s);
 	bmf_store_close(s->store);
 	bmf_state_free(s->state);
 	pthread_mutex_destroy(&s->rollover_lock);
 	pthread_rwlock_destroy(&s->moves_lock);
 	pthread_mutex_destroy(&s->state_lock);
 	pthread_mutex_destroy(&s->table_lock);
+	pthread_mutex_destroy(&s->session.lock);
 	free(s);
 	return result;
 }

@@ -8,6 +8,7 @@
  *   bmf_source_open
  *     bmf_source_track ... (see tracker.h) ... bmf_tracker_put
  *     bmf_source_keep         every few seconds, from one thread
+ *     bmf_source_renew        every five seconds at least, from the same
  *     a rollover, at most one at a time (the caller serialises):
  *       <no write is in flight>   the caller's gate
  *       bmf_source_advance        memory only, microseconds
@@ -123,6 +124,12 @@ struct bmf_moves bmf_source_moves(struct bmf_source *source);
  * nobody has open, frees what is not needed.  Called by one thread every few seconds.
  */
 void bmf_source_keep(struct bmf_source *source);
+
+/*
+ * Notes that the source is still watched (sessions.h), if anything is in use: at least every
+ * five seconds.  bmf_source_keep() does it too.
+ */
+void bmf_source_renew(struct bmf_source *source);
 
 /*
  * The tracker of the image open as fd (O_PATH will do), made if need be; a reference

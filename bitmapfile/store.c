@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define STATE_PATH BMF_STATE_DIR "/" BMF_STATE_NAME
+#define SESSIONS_PATH BMF_STATE_DIR "/" BMF_SESSIONS_NAME
 #define BITMAPS_PATH BMF_STATE_DIR "/" BMF_BITMAPS_NAME
 
 /* Far more than any state takes: bounds what a wrong file in its place can cost. */
@@ -87,6 +88,11 @@ int bmf_store_open(const struct bmf_io *io, int source_fd, unsigned int flags, c
 			open_dir(io, store->dir_fd, BMF_BITMAPS_NAME, BITMAPS_PATH, flags, err);
 		if (store->bitmaps_fd < 0)
 			r = store->bitmaps_fd;
+	}
+	if (r == 0) {
+		r = bmf_sessions_load(io, store->dir_fd, &store->sessions);
+		if (r < 0)
+			bmf_error_set(err, r, "read '" SESSIONS_PATH "': %s", strerror(-r));
 	}
 	if (r < 0) {
 		bmf_store_close(store);

@@ -18,6 +18,7 @@
 
 #include "bitmapfile/error.h"
 #include "bitmapfile/io.h"
+#include "bitmapfile/sessions.h"
 #include "bitmapfile/sidecar.h"
 #include "bitmapfile/state.h"
 
@@ -27,10 +28,11 @@
 
 struct bmf_store {
 	const struct bmf_io *io;
-	int source_fd;	/* the source directory; borrowed */
-	int dir_fd;	/* SOURCE/.mirrorfs */
-	int bitmaps_fd; /* SOURCE/.mirrorfs/bitmaps */
-	int lock_fd;	/* -1 without BMF_STORE_LOCK */
+	int source_fd;		      /* the source directory; borrowed */
+	int dir_fd;		      /* SOURCE/.mirrorfs */
+	int bitmaps_fd;		      /* SOURCE/.mirrorfs/bitmaps */
+	int lock_fd;		      /* -1 without BMF_STORE_LOCK */
+	struct bmf_sessions sessions; /* as found when it was opened */
 };
 
 #define BMF_STORE_CREATE 1u /* make what is absent */

@@ -8,6 +8,7 @@
 #define BMF_STATE_NAME "state"
 #define BMF_BITMAPS_NAME "bitmaps"
 #define BMF_LOCK_NAME "lock"
+#define BMF_SESSIONS_NAME "sessions"
 
 /* store_lock.c: takes the lock, or -EBUSY with the holder's line in err */
 int bmf_store_lock(struct bmf_store *store, const char *holder, struct bmf_error *err);

@@ -30,6 +30,7 @@ void bmf_store_remove_leftovers(struct bmf_store *store)
 {
 	/* by name: a source that is a replica too has files of that one beside its state */
 	remove_leftover(store->io, store->dir_fd, BMF_STATE_NAME BMF_TEMP_SUFFIX);
+	remove_leftover(store->io, store->dir_fd, BMF_SESSIONS_NAME BMF_TEMP_SUFFIX);
 	store->io->each_name(store->io, store->bitmaps_fd, visit_bitmaps, store);
 }
 

@@ -231,6 +231,8 @@ static int arm_in_place_locked(struct bmf_tracker *t, uint64_t first, uint64_t n
 
 	/* Before the write: what the disk holds is never more than what memory says it does. */
 	r = bmf_bits_set(t->sidecar->armed, first, n);
+	if (!atomic_load(&t->in_use))
+		bmf_source_vouch(t->source);
 	if (r == 0 && !atomic_load(&t->in_use) && first_sector != 0)
 		r = write_sectors_locked(t, 0, 0);
 	if (r == 0)
@@ -370,6 +372,7 @@ int bmf_tracker_touch(struct bmf_tracker *t)
 		return 0;
 	pthread_mutex_lock(&t->lock);
 	if (atomic_load(&t->mode) == BMF_MODE_TRACKED && !atomic_load(&t->in_use)) {
+		bmf_source_vouch(t->source);
 		if (t->sidecar_fd >= 0)
 			r = write_sectors_locked(t, 0, 0);
 		if (t->sidecar_fd < 0 || r < 0)

@@ -8,6 +8,7 @@
  *   tracker->lock           one save or arming of a sidecar at a time
  *   source->table_lock      the table of trackers; held for moments only
  *   source->state_lock      the pointer source->state; held for moments only
+ *   source->session.lock    one writing of the sessions file at a time
  */
 #ifndef BITMAPFILE_TRACKER_INTERNAL_H
 #define BITMAPFILE_TRACKER_INTERNAL_H
@@ -98,6 +99,16 @@ struct bmf_source {
 	pthread_mutex_t state_lock;
 	struct bmf_state *state;
 
+	struct {
+		pthread_mutex_t lock;
+		uint64_t id;
+		/* All below: lock. */
+		uint64_t sequence; /* of the sessions file */
+		int64_t until_ns;  /* what is noted there, */
+		bool noted;	   /* if anything is */
+		bool failed;	   /* the last time; said once */
+	} session;
+
 	pthread_mutex_t table_lock;
 	struct bmf_tracker *table[BMF_TABLE_BUCKETS];
 	size_t ntrackers;
@@ -154,6 +165,23 @@ int bmf_tracker_adopt_locked(struct bmf_tracker *tracker);
  * its guest can go on (I3).  Fails where even that can't be made durable.
  */
 int bmf_tracker_give_up_locked(struct bmf_tracker *tracker);
+
+/*
+ * The image is gone for good: removes its sidecar, if it has one of its own (a copy of the image
+ * may have taken over an id that had none any more).  Nobody else uses the tracker.
+ */
+int bmf_tracker_forget(struct bmf_tracker *tracker);
+
+/* source_session.c */
+
+/* Begins the session of a source whose store is open.  0 or the error of getrandom. */
+int bmf_source_begin_session(struct bmf_source *source);
+
+/* To be called before a sidecar gets in use.  May write to the disk; what fails is told. */
+void bmf_source_vouch(struct bmf_source *source);
+
+/* Every sidecar is clean: nothing needs the session any more. */
+void bmf_source_end_session(struct bmf_source *source);
 
 /* source.c */
 void bmf_source_notice(struct bmf_source *source, const struct bmf_tracker *tracker,

@@ -99,9 +99,12 @@ static int take_history(struct bmf_tracker *t, struct bmf_history *history,
 	bmf_bits_free(atomic_load(&t->bits));
 	atomic_store(&t->generation, t->sidecar->active);
 	atomic_store(&t->bits, detach_current(t->sidecar));
-	/* After a crash: what was armed is in the bits now, but not on disk. */
+	/*
+	 * After a crash: what was armed is in the bits now, but not on disk.  There it is in use,
+	 * but by a session that vouches for nothing that comes now: so it is saved before that.
+	 */
 	atomic_store(&t->unsaved, t->sidecar->in_use);
-	atomic_store(&t->in_use, t->sidecar->in_use);
+	atomic_store(&t->in_use, false);
 	atomic_store(&t->mode, BMF_MODE_TRACKED);
 	return 0;
 }
@@ -174,6 +177,7 @@ static int compose(struct bmf_tracker *t, struct bmf_sidecar **ret)
 	doc->active = durable;
 	doc->reason = t->reason;
 	doc->suspect = t->sidecar->suspect;
+	doc->session = t->source->session.id;
 	for (size_t i = 0; r == 0 && i < t->sidecar->nsections; i++)
 		r = add_durable(doc, t->sidecar->sections[i].first, t->sidecar->sections[i].last,
 				t->sidecar->sections[i].bits, durable);
@@ -233,6 +237,8 @@ int bmf_tracker_save_locked(struct bmf_tracker *t, unsigned int flags, uint64_t 
 	if (r < 0)
 		return r;
 
+	if (in_use)
+		bmf_source_vouch(t->source);
 	/* S1 and S2 of tracker.c: the flag before the copy of the bits. */
 	atomic_store(&t->unsaved, false);
 	r = compose(t, &doc);
@@ -328,6 +334,7 @@ int bmf_tracker_sync_image(struct bmf_tracker *t)
 int bmf_tracker_clean_locked(struct bmf_tracker *t)
 {
 	int r = clear_all(t->armed);
+	bool was_in_use;
 
 	if (r < 0)
 		return r;
@@ -335,15 +342,34 @@ int bmf_tracker_clean_locked(struct bmf_tracker *t)
 	 * in_use before the tests: a writer or bmf_tracker_touch() that comes now
 	 * finds it cleared and waits for the lock; one that came before is seen here.
 	 */
-	atomic_store(&t->in_use, false);
+	was_in_use = atomic_exchange(&t->in_use, false);
 	r = 0;
 	if (atomic_load(&t->active) || atomic_load(&t->openers) > 0)
 		r = -EAGAIN;
 	if (r == 0)
 		r = bmf_tracker_save_locked(t, 0, 0, 0);
-	if (r < 0)
+	if (r < 0 && was_in_use)
 		atomic_store(&t->in_use, true);
 	return r;
+}
+
+/*
+ * Does the id belong to another file by now?  A copy and its original have the same; when
+ * neither had a sidecar both were taken for their own when they were loaded.
+ */
+static bool is_taken(struct bmf_tracker *t)
+{
+	struct bmf_sidecar *sidecar;
+	struct bmf_stamp stamp;
+	bool taken;
+
+	if (atomic_load(&t->mode) == BMF_MODE_TRACKED ||
+	    bmf_store_load_sidecar(t->source->store, &t->id, &sidecar, NULL) < 0)
+		return false;
+	taken = bmf_stamp_take(t->source->io, t->fd, &stamp) == 0 &&
+		!bmf_stamp_same_file(&sidecar->stamp, &stamp);
+	bmf_sidecar_free(sidecar);
+	return taken;
 }
 
 int bmf_tracker_identify_locked(struct bmf_tracker *t)
@@ -351,7 +377,7 @@ int bmf_tracker_identify_locked(struct bmf_tracker *t)
 	struct bmf_uuid id;
 	int r;
 
-	if (t->has_id)
+	if (t->has_id && !is_taken(t))
 		return 0;
 	r = bmf_uuid_generate(&id);
 	if (r == 0)
@@ -363,6 +389,8 @@ int bmf_tracker_identify_locked(struct bmf_tracker *t)
 		t->reason = BMF_REASON_NO_ID;
 		return r;
 	}
+	if (t->has_id)
+		t->reason = BMF_REASON_COPIED;
 	t->id = id;
 	t->has_id = true;
 	return 0;
@@ -402,6 +430,13 @@ int bmf_tracker_adopt_locked(struct bmf_tracker *t)
 		bmf_tracker_give_up_locked(t);
 	}
 	return r;
+}
+
+int bmf_tracker_forget(struct bmf_tracker *t)
+{
+	if (atomic_load(&t->mode) != BMF_MODE_TRACKED)
+		return 0;
+	return bmf_store_remove_sidecar(t->source->store, &t->id);
 }
 
 int bmf_tracker_give_up_locked(struct bmf_tracker *t)

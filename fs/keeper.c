@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* as bmf_source_renew() asks */
+#define RENEW_SECONDS 5
+
 struct mfs_keeper {
 	struct bmf_source *source;
 	unsigned int interval; /* seconds */
@@ -21,15 +24,15 @@ struct mfs_keeper {
 	bool stop;		/* lock */
 };
 
-/* True when it is time to stop. */
-static bool rest(struct mfs_keeper *keeper)
+/* Sleeps; true when it is time to stop. */
+static bool rest(struct mfs_keeper *keeper, unsigned int seconds)
 {
 	struct timespec until;
 	bool stop;
 	int r = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += keeper->interval;
+	until.tv_sec += seconds;
 	pthread_mutex_lock(&keeper->lock);
 	while (!keeper->stop && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&keeper->stopped, &keeper->lock, &until);
@@ -41,10 +44,21 @@ static bool rest(struct mfs_keeper *keeper)
 static void *keep(void *arg)
 {
 	struct mfs_keeper *keeper = arg;
+	unsigned int left = keeper->interval;
 
-	while (!rest(keeper))
+	for (;;) {
+		unsigned int seconds = left < RENEW_SECONDS ? left : RENEW_SECONDS;
+
+		if (rest(keeper, seconds))
+			return NULL;
+		left -= seconds;
+		if (left > 0) {
+			bmf_source_renew(keeper->source);
+			continue;
+		}
 		bmf_source_keep(keeper->source);
-	return NULL;
+		left = keeper->interval;
+	}
 }
 
 static void keeper_free(struct mfs_keeper *keeper)

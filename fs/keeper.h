@@ -8,7 +8,10 @@
 struct bmf_source;
 struct mfs_keeper;
 
-/* Calls bmf_source_keep() every interval seconds.  0 or -errno. */
+/*
+ * Calls bmf_source_keep() every interval seconds, and bmf_source_renew() as often as that needs
+ * to be.  0 or -errno.
+ */
 int mfs_keeper_start(struct bmf_source *source, unsigned int interval, struct mfs_keeper **ret);
 
 /* Waits for a pass that is running, and frees the keeper.  NULL is allowed. */

@@ -38,11 +38,12 @@
 /* What is known of a file, by its handle: names come and go. */
 struct record {
 	uint64_t handle;
-	bool on_replica;			/* the replica has it, with content[] */
-	struct bmf_uuid id;			/* of what is on the replica, or being copied */
-	bool unlinked;				/* by its last name, durably or not */
-	bool failed;				/* an fsync of it failed, */
-	uint64_t failed_in;			/* in that life */
+	bool on_replica;    /* the replica has it, with content[] */
+	struct bmf_uuid id; /* of what is on the replica, or being copied */
+	bool unlinked;	    /* by its last name, durably or not */
+	bool failed;	    /* an fsync of it failed, */
+	uint64_t failed_in; /* in that life */
+	bool behind;	    /* changed past the daemon since the replica got it */
 	uint64_t content[BLOCKS], next[BLOCKS]; /* digests; next: of what is being copied */
 	bool copied;				/* next[] counts when the sync arrives */
 	bool acked[BLOCKS];			/* not written since an fsync that succeeded, */
@@ -61,6 +62,8 @@ struct counters {
 	_Atomic uint64_t lives, changes, keeps, syncs, cut_points, states, again, blocks, needless,
 		full;
 };
+
+#define STORY 60 /* lines that are remembered */
 
 struct world {
 	struct simdisk *disk;
@@ -82,12 +85,19 @@ struct world {
 	struct bmf_uuid at_uuid;
 	uint64_t nkeeps, nsyncs, at_keeps, at_syncs;
 	struct record records[RECORDS];
+	char story[STORY][80]; /* what happened last, for people */
+	unsigned int nstory;
 	struct counters *counters;
 };
+
+/* Adds a line to the story; takes the disk's lock. */
+void tell(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* powercut_guest.c: what guests do; each with numbers from rng, to one of the slots */
 void guest_step(struct world *w, unsigned int slot, struct rng *rng);
 void guests_close(struct world *w);
+/* While nothing is mounted: somebody writes to an image, or copies one with its id. */
+void behind_step(struct world *w);
 struct record *record_of(struct world *w, uint64_t handle, bool make);
 /* What the replica has under that id, or NULL; with the disk locked. */
 const struct record *on_replica(const struct world *w, const struct bmf_uuid *id);

@@ -41,6 +41,12 @@ static void require(const struct world *w, bool ok, const char *format, ...)
 	ck_abort_msg("%s", text);
 }
 
+/* Is there a reason why that image has no history? */
+static bool may_be_lost(const struct record *r)
+{
+	return r->unlinked || r->failed || r->behind;
+}
+
 /* May blocks of that region be dirty, other than by having been copied since? */
 static bool may_be_dirty(const struct world *w, const struct record *r, uint64_t region)
 {
@@ -75,7 +81,7 @@ static void check_history(struct checking *c, const struct record *r,
 	int result = bmf_chain_delta(history->sidecar, w->at, c->state->generation + 1, &delta);
 
 	if (result == -ENOENT) {
-		require(w, !r || !r->on_replica || r->unlinked || r->failed,
+		require(w, !r || !r->on_replica || may_be_lost(r),
 			"%s: history does not reach back to checkpoint %" PRIu64
 			", but to %" PRIu64,
 			name, w->at, history->sidecar->since);
@@ -100,7 +106,7 @@ static void check_history(struct checking *c, const struct record *r,
 	bmf_bits_free(delta);
 }
 
-static void check_image(struct checking *c, int fd, const char *name)
+static void check_image(struct checking *c, int fd, const char *path)
 {
 	const struct bmf_io *io = &c->after->io;
 	struct world *w = c->w;
@@ -108,7 +114,9 @@ static void check_image(struct checking *c, int fd, const char *name)
 	struct record *r = record_of(w, handle, false);
 	struct bmf_history history;
 	struct bmf_error err = { 0 };
+	char name[128];
 
+	snprintf(name, sizeof(name), "'%s' (file %" PRIu64 ")", path, handle);
 	read_blocks(io, fd, now);
 	if (r)
 		check_promises(w, r, now, name);
@@ -121,7 +129,7 @@ static void check_image(struct checking *c, int fd, const char *name)
 	if (history.reason == BMF_REASON_NONE)
 		check_history(c, r, &history, now, name);
 	else
-		require(w, !r || !r->on_replica || r->unlinked || r->failed, "%s: %s %s", name,
+		require(w, !r || !r->on_replica || may_be_lost(r), "%s: %s %s", name,
 			bmf_reason_text(history.reason), err.text);
 	bmf_history_destroy(&history);
 }

@@ -2,6 +2,7 @@
 /* powercut_guest.c - guests that change images through the daemon's write path */
 #include "config.h"
 
+#include "bitmapfile/identity.h"
 #include "bitmapfile/tracker.h"
 #include "fs/image.h"
 #include "tests/unit/powercut.h"
@@ -9,6 +10,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/falloc.h>
 #include <string.h>
 #include <xxhash.h>
@@ -91,12 +93,14 @@ static int guest_open(struct world *w, unsigned int slot, struct guest *ret)
 	g.handle = simdisk_handle(w->disk, g.fd);
 	record_of(w, g.handle, true);
 	unlock(w);
+	tell(w, "open %s: file %" PRIu64, slot_name(slot), g.handle);
 	*ret = g;
 	return 0;
 }
 
 static void guest_close(struct world *w, struct guest *g)
 {
+	tell(w, "close file %" PRIu64, g->handle);
 	bmf_tracker_closed(g->tracker);
 	bmf_tracker_put(g->tracker);
 	w->fs.io->close(w->fs.io, g->fd);
@@ -117,6 +121,7 @@ static void announce(struct world *w, uint64_t handle, uint64_t from, uint64_t t
 {
 	struct record *r;
 
+	tell(w, "change file %" PRIu64 ": %" PRIu64 " to %" PRIu64, handle, from, to);
 	lock(w);
 	r = record_of(w, handle, true);
 	for (uint64_t b = from / BLOCK; b < BLOCKS && b * BLOCK < to; b++) {
@@ -215,6 +220,7 @@ static void guest_fsync(struct world *w, struct guest *g, struct rng *rng)
 	struct record *r;
 	int result;
 
+	tell(w, "fsync file %" PRIu64, g->handle);
 	if (w->depth == 0 && !w->concurrent && rng_below(rng, 40) == 0) {
 		r = record_of(w, g->handle, true);
 		r->failed = true;
@@ -253,30 +259,11 @@ static void unlinked(struct world *w, int fd)
 	}
 }
 
-static void guest_unlink(struct world *w, unsigned int slot, struct rng *rng)
+/* A change of names moves ctime, of which the daemon tells the tracker before. */
+static void touch(struct world *w, const char *name)
 {
 	const struct bmf_io *io = w->fs.io;
-	int fd = io->openat(io, w->root, slot_name(slot), O_PATH, 0);
-
-	if (fd < 0)
-		return;
-	lock(w);
-	/* the name may be gone before the call says so */
-	if (record_of(w, simdisk_handle(w->disk, fd), false))
-		record_of(w, simdisk_handle(w->disk, fd), false)->unlinked = true;
-	unlock(w);
-	if (io->unlinkat(io, w->root, slot_name(slot), 0) == 0)
-		unlinked(w, fd);
-	if (rng_below(rng, 2))
-		io->fsync(io, w->root);
-	io->close(io, fd);
-}
-
-/* A rename moves ctime, of which the daemon tells the tracker before. */
-static void touch(struct world *w, unsigned int slot)
-{
-	const struct bmf_io *io = w->fs.io;
-	int fd = io->openat(io, w->root, slot_name(slot), O_PATH, 0);
+	int fd = io->openat(io, w->root, name, O_PATH, 0);
 	struct bmf_tracker *tracker;
 
 	if (fd >= 0 && bmf_source_track(w->fs.source, fd, &tracker) == 0) {
@@ -285,6 +272,27 @@ static void touch(struct world *w, unsigned int slot)
 	}
 	if (fd >= 0)
 		io->close(io, fd);
+}
+
+static void guest_unlink(struct world *w, unsigned int slot, struct rng *rng)
+{
+	const struct bmf_io *io = w->fs.io;
+	int fd = io->openat(io, w->root, slot_name(slot), O_PATH, 0);
+
+	if (fd < 0)
+		return;
+	tell(w, "unlink %s: file %" PRIu64, slot_name(slot), simdisk_handle(w->disk, fd));
+	lock(w);
+	/* the name may be gone before the call says so */
+	if (record_of(w, simdisk_handle(w->disk, fd), false))
+		record_of(w, simdisk_handle(w->disk, fd), false)->unlinked = true;
+	unlock(w);
+	touch(w, slot_name(slot));
+	if (io->unlinkat(io, w->root, slot_name(slot), 0) == 0)
+		unlinked(w, fd);
+	if (rng_below(rng, 2))
+		io->fsync(io, w->root);
+	io->close(io, fd);
 }
 
 /* As editors and qemu-img do: a new file takes the place of the old one. */
@@ -300,13 +308,76 @@ static void guest_replace(struct world *w, unsigned int slot)
 			record_of(w, simdisk_handle(w->disk, over), false)->unlinked = true;
 		unlock(w);
 	}
-	touch(w, slot);
+	tell(w, "rename %s to %s", slot_name(slot), to);
+	touch(w, slot_name(slot));
+	touch(w, to);
 	bmf_source_move_begin(w->fs.source);
 	if (io->renameat(io, w->root, slot_name(slot), w->root, to) == 0 && over >= 0)
 		unlinked(w, over);
 	bmf_source_move_end(w->fs.source);
 	if (over >= 0)
 		io->close(io, over);
+}
+
+/* ---- past the daemon ---- */
+
+static void write_behind(struct world *w, int fd, const char *name)
+{
+	const struct bmf_io *io = &w->disk->io;
+	uint64_t words[SIMDISK_SECTOR / 8];
+	int writer = io->openat(io, w->root, name, O_RDWR, 0);
+	struct record *r = record_of(w, simdisk_handle(w->disk, fd), true);
+
+	for (size_t i = 0; i < SIMDISK_SECTOR / 8; i++)
+		words[i] = rng_next(&w->rng);
+	tell(w, "behind: write to %s: file %" PRIu64, name, r->handle);
+	r->behind = true;
+	memset(r->acked, false, sizeof(r->acked));
+	io->pwrite(io, writer, words, sizeof(words),
+		   (off_t)(rng_below(&w->rng, BLOCKS * BLOCK / SIMDISK_SECTOR) * SIMDISK_SECTOR));
+	io->fsync(io, writer);
+	io->close(io, writer);
+}
+
+/* As cp -a does it: everything of the image, its id too. */
+static void copy_behind(struct world *w, int fd, const char *name)
+{
+	const struct bmf_io *io = &w->disk->io;
+	int to = io->openat(io, w->root, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	struct bmf_uuid id;
+	struct stat st;
+
+	if (to < 0)
+		return;
+	tell(w, "behind: copy file %" PRIu64 " to %s: file %" PRIu64, simdisk_handle(w->disk, fd),
+	     name, simdisk_handle(w->disk, to));
+	if (bmf_identity_read(io, fd, &id) == 0)
+		bmf_identity_write(io, to, &id);
+	if (io->fstat(io, fd, &st) == 0)
+		io->copy_file_range(io, fd, 0, to, 0, (size_t)st.st_size);
+	io->fsync(io, to);
+	io->fsync(io, w->root);
+	io->close(io, to);
+}
+
+void behind_step(struct world *w)
+{
+	const struct bmf_io *io = &w->disk->io;
+	unsigned int slot = (unsigned int)rng_below(&w->rng, SLOTS);
+	int fd;
+
+	w->root = simdisk_root(w->disk);
+	/* the machine comes up again */
+	w->disk->clock_ns += INT64_C(60) * 1000000000;
+	fd = io->openat(io, w->root, slot_name(slot), O_RDONLY, 0);
+	if (fd >= 0) {
+		if (rng_below(&w->rng, 2))
+			write_behind(w, fd, slot_name(slot));
+		else
+			copy_behind(w, fd, slot_name((slot + 1) % SLOTS));
+		io->close(io, fd);
+	}
+	io->close(io, w->root);
 }
 
 static void change(struct world *w, struct guest *g, struct rng *rng)

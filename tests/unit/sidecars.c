@@ -46,6 +46,7 @@ struct bmf_sidecar *sidecars_sample(void)
 		.mtime_ns = INT64_C(1700000000123456789),
 		.ctime_ns = -1,
 	};
+	sidecar->session = 0x5152535455565758;
 	bits = add_empty(sidecar, 3, 4);
 	ck_assert_int_eq(bmf_bits_set(bits, 0, 3 * BMF_BITS_CHUNK), 0);
 	add_empty(sidecar, 5, 6);
@@ -100,6 +101,7 @@ struct bmf_sidecar *sidecars_random(struct rng *rng, uint64_t nblocks)
 		.mtime_ns = (int64_t)rng_next(rng),
 		.ctime_ns = (int64_t)rng_next(rng),
 	};
+	sidecar->session = rng_next(rng);
 	sidecar->since = generation;
 	for (uint64_t i = 0; i < nsections; i++) {
 		uint64_t last = generation + rng_below(rng, 3);
@@ -144,6 +146,7 @@ void sidecars_check_equal(const struct bmf_sidecar *a, const struct bmf_sidecar 
 	ck_assert_int_eq(a->stamp.mtime_ns, b->stamp.mtime_ns);
 	ck_assert_int_eq(a->stamp.ctime_ns, b->stamp.ctime_ns);
 	ck_assert_uint_eq(a->nonce, b->nonce);
+	ck_assert_uint_eq(a->session, b->session);
 	ck_assert_uint_eq(a->armed_sectors, b->armed_sectors);
 	ck_assert_uint_eq(a->nsections, b->nsections);
 	for (size_t i = 0; i < a->nsections; i++) {

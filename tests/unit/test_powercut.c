@@ -20,6 +20,7 @@
 #include <check.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,12 +39,25 @@ static void explain(const struct world *w)
 {
 	static const char *const words[] = { "lost", "kept", "torn", "garbage" };
 
+	for (unsigned int i = w->nstory > STORY ? w->nstory - STORY : 0; i < w->nstory; i++)
+		printf("  %s\n", w->story[i % STORY]);
 	printf("in life %" PRIu64 ", depth %u, a cut before call %" PRIu64
 	       ", and of what was pending was\n",
 	       counters.lives, w->depth, w->disk->calls);
 	for (size_t i = 0; i < simdisk_pending(w->disk); i++)
 		printf("  %-7s %s\n", words[w->fates[i]], simdisk_describe(w->disk, i));
 	fflush(stdout);
+}
+
+void tell(struct world *w, const char *format, ...)
+{
+	va_list args;
+
+	pthread_mutex_lock(&w->disk->lock);
+	va_start(args, format);
+	vsnprintf(w->story[w->nstory++ % STORY], sizeof(w->story[0]), format, args);
+	va_end(args);
+	pthread_mutex_unlock(&w->disk->lock);
 }
 
 /* Life after the cut, in a world of its own; the model is as it was when the light went out. */
@@ -59,6 +73,8 @@ static void live_on(const struct world *before, struct simdisk *after, uint64_t 
 	w->concurrent = false;
 	w->sick = false;
 	atomic_fetch_add(&counters.again, 1);
+	if (rng_below(&w->rng, 4) == 0)
+		behind_step(w);
 	live(w, 6);
 	simdisk_free(w->disk);
 	free(w);
@@ -161,6 +177,7 @@ static bool begin(struct world *w)
 	ck_assert_msg(bmf_source_open(w->fs.io, w->root, &options, &w->fs.source, &err) == 0, "%s",
 		      err.text);
 	w->begun = true;
+	tell(w, "-- mounted, depth %u", w->depth);
 	return true;
 }
 
@@ -169,6 +186,7 @@ static void end(struct world *w, bool power_cut)
 {
 	int r;
 
+	tell(w, "-- %s", power_cut ? "power cut" : "unmounted");
 	w->disk->off = power_cut;
 	guests_close(w);
 	r = bmf_source_close(w->fs.source);
@@ -185,6 +203,7 @@ static void step(struct world *w)
 {
 	switch (rng_below(&w->rng, 16)) {
 	case 0:
+		tell(w, "flush");
 		bmf_source_flush(w->fs.source);
 		break;
 	case 1:
@@ -192,7 +211,9 @@ static void step(struct world *w)
 	case 3:
 		pthread_mutex_lock(&w->disk->lock);
 		w->nkeeps++;
+		w->disk->clock_ns += INT64_C(4) * 1000000000;
 		pthread_mutex_unlock(&w->disk->lock);
+		tell(w, "keep");
 		bmf_source_keep(w->fs.source);
 		atomic_fetch_add(&counters.keeps, 1);
 		break;
@@ -248,6 +269,8 @@ START_TEST(one_thread)
 		}
 		live(w, 40);
 		cut_for_good(w);
+		if (rng_below(&w->rng, 3) == 0)
+			behind_step(w);
 	}
 	simdisk_free(w->disk);
 	free(w);
