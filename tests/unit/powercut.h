@@ -69,7 +69,8 @@ struct world {
 	struct simdisk *disk;
 	int root;
 	struct mfs fs;
-	struct rng rng; /* of the main thread and the hook */
+	struct rng rng;	    /* of the main thread */
+	struct rng cut_rng; /* of the hook: the disk's lock */
 	unsigned int depth;
 	uint64_t life;	 /* its number among all, also nested ones */
 	bool begun;	 /* the state has been durable once */

@@ -64,7 +64,7 @@ static int copy_image(struct copying *c, int fd, const struct bmf_history *histo
 		if (r->on_replica)
 			r->content[b] = now[b];
 	}
-	r->copied = true;
+	r->copied = history->has_id; /* or nothing is known of it: made since the checkpoint */
 	r->id = history->id;
 	pthread_mutex_unlock(&c->w->disk->lock);
 	tell(c->w, "copied file %" PRIu64 " with id %.8s: %s", r->handle,

@@ -27,6 +27,9 @@
 /* With no more pending operations than these, all subsets are tried. */
 #define EXHAUSTIVE 4
 #define PENDING_MAX 4096
+/* of a life, by each thread; and lives in a run, unless LIVES says more */
+#define STEPS 40
+#define LIVES 3
 
 static struct counters counters;
 static _Atomic uint64_t lives_begun;
@@ -70,6 +73,7 @@ static void live_on(const struct world *before, struct simdisk *after, uint64_t 
 	w->disk = after;
 	w->depth++;
 	w->rng = (struct rng){ seed };
+	w->cut_rng = (struct rng){ rng_next(&w->rng) };
 	w->concurrent = false;
 	w->sick = false;
 	atomic_fetch_add(&counters.again, 1);
@@ -82,14 +86,14 @@ static void live_on(const struct world *before, struct simdisk *after, uint64_t 
 
 static void try_cut(struct world *w, const uint8_t *fates, bool garbage)
 {
-	uint64_t seed = rng_next(&w->rng);
+	uint64_t seed = rng_next(&w->cut_rng);
 	struct simdisk *after = simdisk_after_cut(w->disk, fates, seed);
 	bool damaged = w->damaged;
 
 	w->fates = fates;
 	w->damaged = damaged || garbage;
 	world_check(w, after);
-	if (w->depth < 2 && rng_below(&w->rng, 24) == 0)
+	if (w->depth < 2 && rng_below(&w->cut_rng, 24) == 0)
 		live_on(w, after, seed); /* which frees it */
 	else
 		simdisk_free(after);
@@ -109,14 +113,14 @@ static void try_all_subsets(struct world *w, size_t n, uint8_t *fates)
 static void try_single(struct world *w, size_t n, uint8_t *fates, enum simdisk_fate one)
 {
 	memset(fates, one == SIMDISK_KEPT ? SIMDISK_LOST : SIMDISK_KEPT, n);
-	fates[rng_below(&w->rng, n)] = (uint8_t)one;
+	fates[rng_below(&w->cut_rng, n)] = (uint8_t)one;
 	try_cut(w, fates, false);
 }
 
 static void try_random(struct world *w, size_t n, uint8_t *fates, unsigned int nfates)
 {
 	for (size_t i = 0; i < n; i++)
-		fates[i] = (uint8_t)rng_below(&w->rng, nfates);
+		fates[i] = (uint8_t)rng_below(&w->cut_rng, nfates);
 	try_cut(w, fates, nfates > SIMDISK_GARBAGE);
 }
 
@@ -152,7 +156,7 @@ static void cut_point(struct simdisk *disk, void *arg)
 
 	(void)disk;
 	atomic_fetch_add(&counters.cut_points, 1);
-	if (w->depth == 0 || rng_below(&w->rng, 6) == 0)
+	if (w->depth == 0 || rng_below(&w->cut_rng, 6) == 0)
 		try_cuts(w);
 }
 
@@ -199,9 +203,9 @@ static void end(struct world *w, bool power_cut)
 	w->disk->off = false;
 }
 
-static void step(struct world *w)
+static void upkeep_step(struct world *w)
 {
-	switch (rng_below(&w->rng, 16)) {
+	switch (rng_below(&w->rng, 6)) {
 	case 0:
 		tell(w, "flush");
 		bmf_source_flush(w->fs.source);
@@ -217,13 +221,17 @@ static void step(struct world *w)
 		bmf_source_keep(w->fs.source);
 		atomic_fetch_add(&counters.keeps, 1);
 		break;
-	case 4:
-	case 5:
-		world_sync(w);
-		break;
 	default:
-		guest_step(w, (unsigned int)rng_below(&w->rng, SLOTS), &w->rng);
+		world_sync(w);
 	}
+}
+
+static void step(struct world *w)
+{
+	if (rng_below(&w->rng, 8) < 3)
+		upkeep_step(w);
+	else
+		guest_step(w, (unsigned int)rng_below(&w->rng, SLOTS), &w->rng);
 }
 
 static void live(struct world *w, unsigned int steps)
@@ -250,36 +258,91 @@ static void cut_for_good(struct world *w)
 	w->sick = false;
 }
 
-START_TEST(one_thread)
+/* A guest of two of the slots, for as long as told to. */
+struct guest_thread {
+	struct world *w;
+	unsigned int slot;
+	struct rng rng;
+	pthread_t thread;
+};
+
+static void *guest_thread(void *arg)
+{
+	struct guest_thread *g = arg;
+
+	for (unsigned int i = 0; i < STEPS; i++)
+		guest_step(g->w, g->slot + 2 * (unsigned int)rng_below(&g->rng, 2), &g->rng);
+	return NULL;
+}
+
+/* Guests in threads of their own: a cut may find any of them at any moment. */
+static void live_concurrently(struct world *w)
+{
+	struct guest_thread guests[2];
+
+	begin(w);
+	for (unsigned int i = 0; i < 2; i++) {
+		guests[i] =
+			(struct guest_thread){ .w = w, .slot = i, .rng = { rng_next(&w->rng) } };
+		ck_assert_int_eq(pthread_create(&guests[i].thread, NULL, guest_thread, &guests[i]),
+				 0);
+	}
+	for (unsigned int i = 0; i < STEPS / 3; i++)
+		upkeep_step(w);
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(guests[i].thread, NULL);
+	end(w, rng_below(&w->rng, 2));
+	atomic_fetch_add(&counters.lives, 1);
+}
+
+static void run(bool concurrent)
 {
 	const char *given = getenv("LIVES");
-	unsigned int lives = given ? (unsigned int)atoi(given) : 60;
+	unsigned int lives = given ? (unsigned int)atoi(given) : LIVES;
 	struct world *w = calloc(1, sizeof(*w));
 
 	ck_assert_ptr_nonnull(w);
 	w->disk = simdisk_new();
 	w->rng = rng_start("test_powercut");
+	w->cut_rng = (struct rng){ rng_next(&w->rng) };
 	for (unsigned int i = 0; i < lives; i++) {
 		if (i % 8 == 0) { /* a new source now and then: beginnings have cuts too */
 			simdisk_free(w->disk);
 			*w = (struct world){ .rng = w->rng,
+					     .cut_rng = w->cut_rng,
+					     .concurrent = concurrent,
 					     .counters = &counters,
 					     .explain = explain };
 			w->disk = simdisk_new();
 		}
-		live(w, 40);
+		if (concurrent)
+			live_concurrently(w);
+		else
+			live(w, STEPS);
 		cut_for_good(w);
 		if (rng_below(&w->rng, 3) == 0)
 			behind_step(w);
 	}
 	simdisk_free(w->disk);
 	free(w);
-	printf("test_powercut: %" PRIu64 " lives, %" PRIu64 " changes, %" PRIu64 " keeps, %" PRIu64
-	       " syncs, %" PRIu64 " cut points, %" PRIu64 " states, %" PRIu64 " lived on, %" PRIu64
-	       " blocks compared, %" PRIu64 " needlessly dirty, %" PRIu64 " full copies\n",
-	       counters.lives, counters.changes, counters.keeps, counters.syncs,
-	       counters.cut_points, counters.states, counters.again, counters.blocks,
-	       counters.needless, counters.full);
+	printf("test_powercut: %s: %" PRIu64 " lives, %" PRIu64 " changes, %" PRIu64
+	       " keeps, %" PRIu64 " syncs, %" PRIu64 " cut points, %" PRIu64 " states, %" PRIu64
+	       " lived on, %" PRIu64 " blocks compared, %" PRIu64 " needlessly dirty, %" PRIu64
+	       " full copies\n",
+	       concurrent ? "threads" : "one thread", counters.lives, counters.changes,
+	       counters.keeps, counters.syncs, counters.cut_points, counters.states, counters.again,
+	       counters.blocks, counters.needless, counters.full);
+}
+
+START_TEST(one_thread)
+{
+	run(false);
+}
+END_TEST
+
+START_TEST(threads)
+{
+	run(true);
 }
 END_TEST
 
@@ -293,6 +356,7 @@ int main(void)
 	mallopt(M_TRIM_THRESHOLD, 1 << 28);
 	tcase_set_timeout(tcase, 3600);
 	tcase_add_test(tcase, one_thread);
+	tcase_add_test(tcase, threads);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }
