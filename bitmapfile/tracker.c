@@ -335,13 +335,6 @@ int bmf_tracker_change(struct bmf_tracker *t, uint64_t offset, uint64_t nbytes)
 	return tracker_arm(t, first, n) < 0 ? -EIO : 0;
 }
 
-int bmf_tracker_change_tail(struct bmf_tracker *t, uint64_t offset)
-{
-	uint64_t size = atomic_load(&t->size);
-
-	return bmf_tracker_change(t, offset, offset < size ? size - offset : 0);
-}
-
 int bmf_tracker_resize(struct bmf_tracker *t, uint64_t size)
 {
 	uint64_t old = atomic_load(&t->size);

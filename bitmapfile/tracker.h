@@ -37,9 +37,6 @@ void bmf_tracker_closed(struct bmf_tracker *tracker);
  */
 int bmf_tracker_change(struct bmf_tracker *tracker, uint64_t offset, uint64_t nbytes);
 
-/* Everything from offset to the end is about to change, or to move. */
-int bmf_tracker_change_tail(struct bmf_tracker *tracker, uint64_t offset);
-
 /* The size is about to become that: what is cut off changes, and what is added. */
 int bmf_tracker_resize(struct bmf_tracker *tracker, uint64_t size);
 

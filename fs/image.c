@@ -86,7 +86,7 @@ static int change_size(struct bmf_tracker *tracker, off_t from, off_t to)
 	if (to > from)
 		return bmf_tracker_change(tracker, (uint64_t)from, (uint64_t)(to - from));
 	if (to < from)
-		return bmf_tracker_change_tail(tracker, (uint64_t)to);
+		return bmf_tracker_change(tracker, (uint64_t)to, (uint64_t)(from - to));
 	return no_change(tracker);
 }
 
@@ -158,7 +158,10 @@ static int change_by_fallocate(struct bmf_tracker *tracker, int mode, off_t offs
 		if (mode & FALLOC_FL_INSERT_RANGE &&
 		    bmf_tracker_change(tracker, (uint64_t)size, (uint64_t)nbytes) < 0)
 			return -EIO;
-		return bmf_tracker_change_tail(tracker, (uint64_t)offset);
+		/* by the size that is, not as it was noted: a note may have failed (I1) */
+		return offset < size ? bmf_tracker_change(tracker, (uint64_t)offset,
+							  (uint64_t)(size - offset))
+				     : no_change(tracker);
 	default:
 		return -EOPNOTSUPP; /* what is not known can't be tracked */
 	}
