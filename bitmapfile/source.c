@@ -75,8 +75,11 @@ static int begin_state(struct bmf_source *s)
 	r = bmf_state_new(shift ? shift : BMF_BLOCK_SHIFT_DEFAULT, &s->state);
 	if (r < 0)
 		return r;
-	if (bmf_identity_read(s->io, s->store->dir_fd, &source) == 0)
+	r = bmf_identity_read(s->io, s->store->dir_fd, &source);
+	if (r == 0)
 		s->state->source = source;
+	else if (r != -ENODATA && r != -EINVAL && r != -EOPNOTSUPP)
+		return r; /* it may have one, and must not get another */
 	r = bmf_store_each_sidecar(s->store, note_newest, s);
 	if (r == 0)
 		r = bmf_store_each_sidecar(s->store, remove_sidecar, s);
