@@ -113,6 +113,18 @@ static int load_state(struct bmf_source *s, struct bmf_error *err)
 	return 0;
 }
 
+/*
+ * An earlier daemon may have removed a sidecar and ended before that was durable.  From
+ * here on its image changes untracked, so it must not come back (I1).
+ */
+static int settle_names(struct bmf_source *s, struct bmf_error *err)
+{
+	int r = bmf_store_sync_names(s->store);
+
+	return r < 0 ? bmf_error_set(err, r, "sync '%s/bitmaps': %s", BMF_STATE_DIR, strerror(-r))
+		     : 0;
+}
+
 /* The state directory carries the source's UUID as its id: that also tries the xattrs. */
 static int mark_directory(struct bmf_source *s, struct bmf_error *err)
 {
@@ -161,6 +173,8 @@ int bmf_source_open(const struct bmf_io *io, int source_fd,
 		if (r < 0)
 			bmf_error_set(err, r, "open source: %s", strerror(-r));
 	}
+	if (r == 0)
+		r = settle_names(s, err);
 	if (r == 0)
 		r = load_state(s, err);
 	if (r == 0)
