@@ -298,6 +298,20 @@ int bmf_store_sync_names(struct bmf_store *store)
 	return store->io->fsync(store->io, store->bitmaps_fd);
 }
 
+int bmf_store_has_sidecar(struct bmf_store *store, const struct bmf_uuid *image)
+{
+	const struct bmf_io *io = store->io;
+	char name[BMF_UUID_TEXT];
+	int fd;
+
+	fd = io->openat(io, store->bitmaps_fd, bmf_uuid_format(image, name), O_PATH | O_NOFOLLOW,
+			0);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	io->close(io, fd);
+	return 1;
+}
+
 int bmf_store_remove_sidecar(struct bmf_store *store, const struct bmf_uuid *image)
 {
 	const struct bmf_io *io = store->io;

@@ -74,6 +74,8 @@ int bmf_store_load_sidecar(struct bmf_store *store, const struct bmf_uuid *image
 int bmf_store_save_sidecar(struct bmf_store *store, struct bmf_sidecar *sidecar, bool sync_name,
 			   int *ret_fd);
 int bmf_store_sync_names(struct bmf_store *store);
+/* 1: there is something of that name; 0: there is nothing; or an error that tells neither. */
+int bmf_store_has_sidecar(struct bmf_store *store, const struct bmf_uuid *image);
 /* Durable when it returns 0; no error if there was none. */
 int bmf_store_remove_sidecar(struct bmf_store *store, const struct bmf_uuid *image);
 

@@ -396,6 +396,20 @@ int bmf_tracker_identify_locked(struct bmf_tracker *t)
 	return 0;
 }
 
+/* What no sidecar on disk tells of is all dirty: the guest may go on (I3). */
+static void forget_history(struct bmf_tracker *t)
+{
+	atomic_store(&t->mode, BMF_MODE_UNTRACKED);
+	clear_all(t->armed); /* what stays is cleared before a new sidecar counts */
+	bmf_sidecar_free(t->sidecar);
+	t->sidecar = NULL;
+	close_sidecar_fd(t);
+	t->reason = BMF_REASON_UNTRACKED;
+	atomic_store(&t->in_use, false);
+	bmf_source_notice(t->source, t, "%s, all of it counts as changed",
+			  bmf_reason_text(t->reason));
+}
+
 int bmf_tracker_adopt_locked(struct bmf_tracker *t)
 {
 	/* Whether the name is durable makes no difference: without it, all is dirty. */
@@ -425,9 +439,16 @@ int bmf_tracker_adopt_locked(struct bmf_tracker *t)
 		flags |= BMF_SAVE_IN_USE;
 	r = bmf_tracker_save_locked(t, flags, 0, 0);
 	if (r < 0) {
-		/* a part of it may be on disk, and must not count later */
 		bmf_source_notice(t->source, t, "make sidecar: %s", strerror(-r));
-		bmf_tracker_give_up_locked(t);
+		/*
+		 * A part of it may be on disk, and must not count later.  But there was
+		 * none before, durably: where there is none now nothing need be removed,
+		 * and a commit that fails is no reason to refuse writes (I3).
+		 */
+		if (bmf_store_has_sidecar(t->source->store, &t->id) == 0)
+			forget_history(t);
+		else
+			bmf_tracker_give_up_locked(t);
 	}
 	return r;
 }
@@ -448,15 +469,6 @@ int bmf_tracker_give_up_locked(struct bmf_tracker *t)
 				  strerror(-r));
 		return r;
 	}
-	/* No sidecar means all dirty, durably: the guest may go on (I3). */
-	atomic_store(&t->mode, BMF_MODE_UNTRACKED);
-	clear_all(t->armed); /* what stays is cleared before a new sidecar counts */
-	bmf_sidecar_free(t->sidecar);
-	t->sidecar = NULL;
-	close_sidecar_fd(t);
-	t->reason = BMF_REASON_UNTRACKED;
-	atomic_store(&t->in_use, false);
-	bmf_source_notice(t->source, t, "%s, all of it counts as changed",
-			  bmf_reason_text(t->reason));
+	forget_history(t);
 	return 0;
 }
