@@ -5,7 +5,8 @@
  * Every pass takes each tracker one step towards rest: regions that nobody has
  * touched since the last pass are disarmed; an image that nobody has open and to
  * which nothing has happened since then gets a clean sidecar; a tracker that is
- * clean and without users leaves memory.
+ * clean and without users leaves memory.  What could not be noted of a failed fsync is
+ * tried again.
  */
 #include "config.h"
 
@@ -32,6 +33,7 @@ static void keep_tracker(struct bmf_tracker *t)
 	bool clean = false;
 
 	pthread_mutex_lock(&t->lock);
+	bmf_tracker_note_doubt_locked(t);
 	if (atomic_load(&t->mode) == BMF_MODE_TRACKED &&
 	    (atomic_load(&t->in_use) || atomic_load(&t->unsaved))) {
 		bool was_active =

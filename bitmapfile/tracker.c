@@ -39,6 +39,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Regions armed ahead of a sequential writer, at most: 128 MiB by default. */
 #define ARMED_AHEAD_MAX 8
@@ -385,12 +386,12 @@ void bmf_tracker_fail(struct bmf_tracker *t, int error)
 
 	if (!atomic_compare_exchange_strong(&t->failed, &none, error))
 		return;
+	bmf_source_notice(t->source, t, "fsync: %s, what it holds is in doubt", strerror(-error));
 	pthread_mutex_lock(&t->lock);
 	if (t->sidecar) {
 		t->sidecar->suspect = true;
-		/* if it can't be noted, give up the history instead: as good */
-		if (bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0) < 0)
-			bmf_tracker_give_up_locked(t);
+		t->doubt_unsaved = true;
+		bmf_tracker_note_doubt_locked(t);
 	}
 	t->reason = BMF_REASON_IO_ERROR;
 	pthread_mutex_unlock(&t->lock);

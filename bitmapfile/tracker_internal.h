@@ -64,6 +64,7 @@ struct bmf_tracker {
 	bool has_id;
 	struct bmf_uuid id;
 	enum bmf_reason reason; /* why there is no history before since */
+	bool doubt_unsaved;	/* the sidecar on disk doesn't say yet that it is suspect */
 	/*
 	 * The generations before the current one; NULL while untracked.  Its armed
 	 * map is what the disk holds, or more: it only ever gains bits between two saves.
@@ -182,6 +183,12 @@ void bmf_source_vouch(struct bmf_source *source);
 
 /* Every sidecar is clean: nothing needs the session any more. */
 void bmf_source_end_session(struct bmf_source *source);
+
+/*
+ * Of an image that is suspect: tells the disk so, or gives up its history, which is as good.
+ * Where neither works now it does nothing, and is to be called again.
+ */
+void bmf_tracker_note_doubt_locked(struct bmf_tracker *tracker);
 
 /* source.c */
 void bmf_source_notice(struct bmf_source *source, const struct bmf_tracker *tracker,

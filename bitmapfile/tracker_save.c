@@ -277,6 +277,7 @@ int bmf_tracker_save_locked(struct bmf_tracker *t, unsigned int flags, uint64_t 
 	t->sidecar = doc;
 	close_sidecar_fd(t);
 	t->sidecar_fd = fd;
+	t->doubt_unsaved = false;
 	atomic_store(&t->in_use, in_use);
 	return bmf_bits_set(t->armed, arm_first, arm_n);
 }
@@ -405,6 +406,7 @@ static void forget_history(struct bmf_tracker *t)
 	t->sidecar = NULL;
 	close_sidecar_fd(t);
 	t->reason = BMF_REASON_UNTRACKED;
+	t->doubt_unsaved = false;
 	atomic_store(&t->in_use, false);
 	bmf_source_notice(t->source, t, "%s, all of it counts as changed",
 			  bmf_reason_text(t->reason));
@@ -471,4 +473,10 @@ int bmf_tracker_give_up_locked(struct bmf_tracker *t)
 	}
 	forget_history(t);
 	return 0;
+}
+
+void bmf_tracker_note_doubt_locked(struct bmf_tracker *t)
+{
+	if (t->doubt_unsaved && bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0) < 0)
+		bmf_tracker_give_up_locked(t);
 }
