@@ -163,8 +163,14 @@ else
 unit-tests: $(wanted_units)
 endif
 
+# Tests of faults count allocations, and make them fail: tests/unit/faultmem.h
+faultmem_ldflags = $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup \
+	fdopendir emalloc erealloc)
+comma := ,
+$(BUILD)/tests/unit/test_faults: unit_ldflags = $(faultmem_ldflags)
+
 $(unit_programs): %: %.o $(libraries)
-	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(test_libs)
+	$(call say,LD,$@)$(CC) $(all_ldflags) $(unit_ldflags) -o $@ $^ $(test_libs)
 
 $(client_programs): %: %.o $(BUILD)/libbitmapfile.a
 	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(core_libs)
