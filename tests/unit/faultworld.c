@@ -7,6 +7,7 @@
 #include "bitmapfile/identity.h"
 #include "bitmapfile/tracker.h"
 #include "fs/image.h"
+#include "tests/unit/fastio.h"
 #include "tests/unit/scratch.h"
 
 #include <check.h>
@@ -35,35 +36,7 @@ static struct mfs_handle *handles[WORLD_IMAGES];
 static bool lost;
 static uint64_t stamp; /* what was last written: never the same twice */
 
-/* ---- the disk, without its slowest part ---- */
-
-static int no_fsync(const struct bmf_io *io, int fd)
-{
-	(void)io;
-	return fcntl(fd, F_GETFD) < 0 ? -errno : 0;
-}
-
-/* Over nothing: ext4 begins to write what replaces a file, and others wait for that. */
-static int fast_rename(const struct bmf_io *io, int olddirfd, const char *oldname, int newdirfd,
-		       const char *newname)
-{
-	(void)io;
-	unlinkat(newdirfd, newname, 0);
-	return bmf_io_posix.renameat(&bmf_io_posix, olddirfd, oldname, newdirfd, newname);
-}
-
 static struct bmf_io fast;
-
-static void make_tables(void)
-{
-	fast = bmf_io_posix;
-	fast.fsync = no_fsync;
-	fast.fdatasync = no_fsync;
-	fast.renameat = fast_rename;
-	fast.pwrite_dsync = bmf_io_posix.pwrite;
-	faultio_init(&world_tracking, &fast);
-	faultio_init(&world_guest, &fast);
-}
 
 /* ---- mount and unmount ---- */
 
@@ -333,7 +306,9 @@ void world_make(void (*prepare)(void), bool killed)
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	world_dir_fd = open(path, O_RDONLY | O_DIRECTORY);
 	ck_assert_int_ge(world_dir_fd, 0);
-	make_tables();
+	fast = fastio();
+	faultio_init(&world_tracking, &fast);
+	faultio_init(&world_guest, &fast);
 	memset(&world_at, 0, sizeof(world_at));
 	world_notices[0] = '\0';
 	world_refused = world_errors = 0;
