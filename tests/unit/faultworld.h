@@ -63,6 +63,7 @@ void world_touch(enum world_image image); /* a chmod */
 
 /* A sync by the daemon's part in it: 0, and the replica is as the source was then; or -errno. */
 int world_sync(void);
+int world_sync_quietly(void); /* with no guest that writes meanwhile */
 
 /*
  * Is every change since the replica's checkpoint in what a mirrorfs would believe that

@@ -185,6 +185,8 @@ static void checkpointing(void)
 static void rollover(void)
 {
 	world_write(IMAGE, 9, 1);
+	world_sync_quietly();
+	world_sync_quietly(); /* makes good what the first could not do */
 	world_sync();
 	write_new(5, 1);
 	world_write(IMAGE, 17, 1);
