@@ -6,7 +6,7 @@
  * path, the keeper keeps, syncs bring a replica up to date.  The model knows what the
  * replica holds of each image, and what guests were told is durable.
  *
- * world_check() takes a disk that a power cut left and asks the real recovery code what it
+ * powercut_check() takes a disk that a power cut left and asks the real recovery code what it
  * believes of each image.  It ends the test unless
  *
  *   - the state is there, and knows the checkpoint that the replica is at;
@@ -17,7 +17,7 @@
  *   - blocks that were not written since an fsync that succeeded are as they were then.
  *
  * To add a protocol: a step in test_powercut.c that carries it out, and if it promises
- * something of its own, a line in world_check().
+ * something of its own, a line in powercut_check().
  */
 #ifndef TESTS_UNIT_POWERCUT_H
 #define TESTS_UNIT_POWERCUT_H
@@ -92,24 +92,24 @@ struct world {
 };
 
 /* Adds a line to the story; takes the disk's lock. */
-void tell(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void powercut_tell(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* powercut_guest.c: what guests do; each with numbers from rng, to one of the slots */
-void guest_step(struct world *w, unsigned int slot, struct rng *rng);
-void guests_close(struct world *w);
+void powercut_guest(struct world *w, unsigned int slot, struct rng *rng);
+void powercut_guests_close(struct world *w);
 /* While nothing is mounted: somebody writes to an image, or copies one with its id. */
-void behind_step(struct world *w);
-struct record *record_of(struct world *w, uint64_t handle, bool make);
+void powercut_behind(struct world *w);
+struct record *powercut_record(struct world *w, uint64_t handle, bool make);
 /* What the replica has under that id, or NULL; with the disk locked. */
-const struct record *on_replica(const struct world *w, const struct bmf_uuid *id);
-const char *slot_name(unsigned int slot);
+const struct record *powercut_replica(const struct world *w, const struct bmf_uuid *id);
+const char *powercut_slot(unsigned int slot);
 /* Digests of an image's blocks as fd shows them; absent ones are as zeros. */
-void read_blocks(const struct bmf_io *io, int fd, uint64_t ret[BLOCKS]);
+void powercut_read(const struct bmf_io *io, int fd, uint64_t ret[BLOCKS]);
 
 /* powercut_sync.c: what mirrorctl sync does, up to a moment that rng chooses, or to the end */
-void world_sync(struct world *w);
+void powercut_sync(struct world *w);
 
 /* powercut_check.c: what the next one to open that disk will believe */
-void world_check(struct world *w, struct simdisk *after);
+void powercut_check(struct world *w, struct simdisk *after);
 
 #endif

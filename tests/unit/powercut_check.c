@@ -76,7 +76,7 @@ static void check_history(struct checking *c, const struct record *r,
 			  const char *name)
 {
 	struct world *w = c->w;
-	const struct record *known = on_replica(w, &history->id);
+	const struct record *known = powercut_replica(w, &history->id);
 	struct bmf_bits *delta;
 	int result = bmf_chain_delta(history->sidecar, w->at, c->state->generation + 1, &delta);
 
@@ -111,13 +111,13 @@ static void check_image(struct checking *c, int fd, const char *path)
 	const struct bmf_io *io = &c->after->io;
 	struct world *w = c->w;
 	uint64_t handle = simdisk_handle(c->after, fd), now[BLOCKS];
-	struct record *r = record_of(w, handle, false);
+	struct record *r = powercut_record(w, handle, false);
 	struct bmf_history history;
 	struct bmf_error err = { 0 };
 	char name[128];
 
 	snprintf(name, sizeof(name), "'%s' (file %" PRIu64 ")", path, handle);
-	read_blocks(io, fd, now);
+	powercut_read(io, fd, now);
 	if (r)
 		check_promises(w, r, now, name);
 	if (!w->at)
@@ -148,7 +148,7 @@ static int visit(const struct bmf_walk_entry *entry, void *arg)
 	return 0;
 }
 
-void world_check(struct world *w, struct simdisk *after)
+void powercut_check(struct world *w, struct simdisk *after)
 {
 	struct checking c = { .w = w, .after = after };
 	const struct bmf_checkpoint *at;

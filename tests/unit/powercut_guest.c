@@ -15,7 +15,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-const char *slot_name(unsigned int slot)
+const char *powercut_slot(unsigned int slot)
 {
 	static const char *const names[SLOTS] = { "raw", "qcow2", "vmdk", "scratch" };
 
@@ -32,7 +32,7 @@ static void unlock(struct world *w)
 	pthread_mutex_unlock(&w->disk->lock);
 }
 
-struct record *record_of(struct world *w, uint64_t handle, bool make)
+struct record *powercut_record(struct world *w, uint64_t handle, bool make)
 {
 	struct record *found = NULL;
 
@@ -53,7 +53,7 @@ struct record *record_of(struct world *w, uint64_t handle, bool make)
 	return found;
 }
 
-const struct record *on_replica(const struct world *w, const struct bmf_uuid *id)
+const struct record *powercut_replica(const struct world *w, const struct bmf_uuid *id)
 {
 	for (size_t i = 0; i < RECORDS; i++)
 		if (w->records[i].on_replica && bmf_uuid_equal(&w->records[i].id, id))
@@ -61,7 +61,7 @@ const struct record *on_replica(const struct world *w, const struct bmf_uuid *id
 	return NULL;
 }
 
-void read_blocks(const struct bmf_io *io, int fd, uint64_t ret[BLOCKS])
+void powercut_read(const struct bmf_io *io, int fd, uint64_t ret[BLOCKS])
 {
 	uint8_t buf[BLOCK];
 
@@ -78,7 +78,8 @@ void read_blocks(const struct bmf_io *io, int fd, uint64_t ret[BLOCKS])
 static int guest_open(struct world *w, unsigned int slot, struct guest *ret)
 {
 	const struct bmf_io *io = w->fs.io;
-	struct guest g = { .fd = io->openat(io, w->root, slot_name(slot), O_RDWR | O_CREAT, 0600) };
+	struct guest g = { .fd = io->openat(io, w->root, powercut_slot(slot), O_RDWR | O_CREAT,
+					    0600) };
 	int r;
 
 	if (g.fd < 0)
@@ -91,23 +92,23 @@ static int guest_open(struct world *w, unsigned int slot, struct guest *ret)
 	bmf_tracker_opened(g.tracker);
 	lock(w);
 	g.handle = simdisk_handle(w->disk, g.fd);
-	record_of(w, g.handle, true);
+	powercut_record(w, g.handle, true);
 	unlock(w);
-	tell(w, "open %s: file %" PRIu64, slot_name(slot), g.handle);
+	powercut_tell(w, "open %s: file %" PRIu64, powercut_slot(slot), g.handle);
 	*ret = g;
 	return 0;
 }
 
 static void guest_close(struct world *w, struct guest *g)
 {
-	tell(w, "close file %" PRIu64, g->handle);
+	powercut_tell(w, "close file %" PRIu64, g->handle);
 	bmf_tracker_closed(g->tracker);
 	bmf_tracker_put(g->tracker);
 	w->fs.io->close(w->fs.io, g->fd);
 	g->fd = -1;
 }
 
-void guests_close(struct world *w)
+void powercut_guests_close(struct world *w)
 {
 	for (unsigned int i = 0; i < SLOTS; i++)
 		if (w->guests[i].fd >= 0)
@@ -121,9 +122,9 @@ static void announce(struct world *w, uint64_t handle, uint64_t from, uint64_t t
 {
 	struct record *r;
 
-	tell(w, "change file %" PRIu64 ": %" PRIu64 " to %" PRIu64, handle, from, to);
+	powercut_tell(w, "change file %" PRIu64 ": %" PRIu64 " to %" PRIu64, handle, from, to);
 	lock(w);
-	r = record_of(w, handle, true);
+	r = powercut_record(w, handle, true);
 	for (uint64_t b = from / BLOCK; b < BLOCKS && b * BLOCK < to; b++) {
 		uint64_t region = b * BLOCK >> REGION_SHIFT;
 
@@ -220,18 +221,18 @@ static void guest_fsync(struct world *w, struct guest *g, struct rng *rng)
 	struct record *r;
 	int result;
 
-	tell(w, "fsync file %" PRIu64, g->handle);
+	powercut_tell(w, "fsync file %" PRIu64, g->handle);
 	if (w->depth == 0 && !w->concurrent && rng_below(rng, 40) == 0) {
-		r = record_of(w, g->handle, true);
+		r = powercut_record(w, g->handle, true);
 		r->failed = true;
 		r->failed_in = w->life;
 		w->disk->sick = g->handle;
 		w->sick = true;
 	}
-	read_blocks(w->fs.io, g->fd, now);
+	powercut_read(w->fs.io, g->fd, now);
 	result = mfs_image_sync(&w->fs, &handle, g->fd, rng_below(rng, 2));
 	lock(w);
-	r = record_of(w, g->handle, true);
+	r = powercut_record(w, g->handle, true);
 	if (result == 0) {
 		ck_assert_msg(!r->failed || r->failed_in != w->life,
 			      "an fsync succeeded after one that failed");
@@ -249,7 +250,7 @@ static void unlinked(struct world *w, int fd)
 	struct record *r;
 
 	lock(w);
-	r = record_of(w, simdisk_handle(w->disk, fd), false);
+	r = powercut_record(w, simdisk_handle(w->disk, fd), false);
 	if (r)
 		r->unlinked = true;
 	unlock(w);
@@ -277,18 +278,19 @@ static void touch(struct world *w, const char *name)
 static void guest_unlink(struct world *w, unsigned int slot, struct rng *rng)
 {
 	const struct bmf_io *io = w->fs.io;
-	int fd = io->openat(io, w->root, slot_name(slot), O_PATH, 0);
+	int fd = io->openat(io, w->root, powercut_slot(slot), O_PATH, 0);
 
 	if (fd < 0)
 		return;
-	tell(w, "unlink %s: file %" PRIu64, slot_name(slot), simdisk_handle(w->disk, fd));
+	powercut_tell(w, "unlink %s: file %" PRIu64, powercut_slot(slot),
+		      simdisk_handle(w->disk, fd));
 	lock(w);
 	/* the name may be gone before the call says so */
-	if (record_of(w, simdisk_handle(w->disk, fd), false))
-		record_of(w, simdisk_handle(w->disk, fd), false)->unlinked = true;
+	if (powercut_record(w, simdisk_handle(w->disk, fd), false))
+		powercut_record(w, simdisk_handle(w->disk, fd), false)->unlinked = true;
 	unlock(w);
-	touch(w, slot_name(slot));
-	if (io->unlinkat(io, w->root, slot_name(slot), 0) == 0)
+	touch(w, powercut_slot(slot));
+	if (io->unlinkat(io, w->root, powercut_slot(slot), 0) == 0)
 		unlinked(w, fd);
 	if (rng_below(rng, 2))
 		io->fsync(io, w->root);
@@ -299,20 +301,20 @@ static void guest_unlink(struct world *w, unsigned int slot, struct rng *rng)
 static void guest_replace(struct world *w, unsigned int slot)
 {
 	const struct bmf_io *io = w->fs.io;
-	const char *const to = slot_name((slot + 2) % SLOTS);
+	const char *const to = powercut_slot((slot + 2) % SLOTS);
 	int over = io->openat(io, w->root, to, O_PATH, 0);
 
 	if (over >= 0) {
 		lock(w);
-		if (record_of(w, simdisk_handle(w->disk, over), false))
-			record_of(w, simdisk_handle(w->disk, over), false)->unlinked = true;
+		if (powercut_record(w, simdisk_handle(w->disk, over), false))
+			powercut_record(w, simdisk_handle(w->disk, over), false)->unlinked = true;
 		unlock(w);
 	}
-	tell(w, "rename %s to %s", slot_name(slot), to);
-	touch(w, slot_name(slot));
+	powercut_tell(w, "rename %s to %s", powercut_slot(slot), to);
+	touch(w, powercut_slot(slot));
 	touch(w, to);
 	bmf_source_move_begin(w->fs.source);
-	if (io->renameat(io, w->root, slot_name(slot), w->root, to) == 0 && over >= 0)
+	if (io->renameat(io, w->root, powercut_slot(slot), w->root, to) == 0 && over >= 0)
 		unlinked(w, over);
 	bmf_source_move_end(w->fs.source);
 	if (over >= 0)
@@ -326,11 +328,11 @@ static void write_behind(struct world *w, int fd, const char *name)
 	const struct bmf_io *io = &w->disk->io;
 	uint64_t words[SIMDISK_SECTOR / 8];
 	int writer = io->openat(io, w->root, name, O_RDWR, 0);
-	struct record *r = record_of(w, simdisk_handle(w->disk, fd), true);
+	struct record *r = powercut_record(w, simdisk_handle(w->disk, fd), true);
 
 	for (size_t i = 0; i < SIMDISK_SECTOR / 8; i++)
 		words[i] = rng_next(&w->rng);
-	tell(w, "behind: write to %s: file %" PRIu64, name, r->handle);
+	powercut_tell(w, "behind: write to %s: file %" PRIu64, name, r->handle);
 	r->behind = true;
 	memset(r->acked, false, sizeof(r->acked));
 	io->pwrite(io, writer, words, sizeof(words),
@@ -349,8 +351,8 @@ static void copy_behind(struct world *w, int fd, const char *name)
 
 	if (to < 0)
 		return;
-	tell(w, "behind: copy file %" PRIu64 " to %s: file %" PRIu64, simdisk_handle(w->disk, fd),
-	     name, simdisk_handle(w->disk, to));
+	powercut_tell(w, "behind: copy file %" PRIu64 " to %s: file %" PRIu64,
+		      simdisk_handle(w->disk, fd), name, simdisk_handle(w->disk, to));
 	if (bmf_identity_read(io, fd, &id) == 0)
 		bmf_identity_write(io, to, &id);
 	if (io->fstat(io, fd, &st) == 0)
@@ -360,7 +362,7 @@ static void copy_behind(struct world *w, int fd, const char *name)
 	io->close(io, to);
 }
 
-void behind_step(struct world *w)
+void powercut_behind(struct world *w)
 {
 	const struct bmf_io *io = &w->disk->io;
 	unsigned int slot = (unsigned int)rng_below(&w->rng, SLOTS);
@@ -369,12 +371,12 @@ void behind_step(struct world *w)
 	w->root = simdisk_root(w->disk);
 	/* the machine comes up again */
 	w->disk->clock_ns += INT64_C(60) * 1000000000;
-	fd = io->openat(io, w->root, slot_name(slot), O_RDONLY, 0);
+	fd = io->openat(io, w->root, powercut_slot(slot), O_RDONLY, 0);
 	if (fd >= 0) {
 		if (rng_below(&w->rng, 2))
-			write_behind(w, fd, slot_name(slot));
+			write_behind(w, fd, powercut_slot(slot));
 		else
-			copy_behind(w, fd, slot_name((slot + 1) % SLOTS));
+			copy_behind(w, fd, powercut_slot((slot + 1) % SLOTS));
 		io->close(io, fd);
 	}
 	io->close(io, w->root);
@@ -402,7 +404,7 @@ static void change(struct world *w, struct guest *g, struct rng *rng)
 	atomic_fetch_add(&w->counters->changes, 1);
 }
 
-void guest_step(struct world *w, unsigned int slot, struct rng *rng)
+void powercut_guest(struct world *w, unsigned int slot, struct rng *rng)
 {
 	struct guest *g = &w->guests[slot], moment;
 

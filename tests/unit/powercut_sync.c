@@ -39,8 +39,8 @@ static int copy_image(struct copying *c, int fd, const struct bmf_history *histo
 	struct record *r;
 
 	pthread_mutex_lock(&c->w->disk->lock);
-	r = record_of(c->w, simdisk_handle(c->w->disk, fd), true);
-	known = on_replica(c->w, &history->id);
+	r = powercut_record(c->w, simdisk_handle(c->w->disk, fd), true);
+	known = powercut_replica(c->w, &history->id);
 	pthread_mutex_unlock(&c->w->disk->lock);
 	if (history->reason == BMF_REASON_NONE && c->from && known)
 		bmf_chain_delta(history->sidecar, c->from, c->to, &delta);
@@ -52,7 +52,7 @@ static int copy_image(struct copying *c, int fd, const struct bmf_history *histo
 		bmf_bits_free(delta);
 		return -EIO;
 	}
-	read_blocks(io, fd, now);
+	powercut_read(io, fd, now);
 	pthread_mutex_lock(&c->w->disk->lock);
 	for (size_t b = 0; b < BLOCKS; b++) {
 		if (delta && !bmf_bits_test(delta, b)) {
@@ -67,8 +67,9 @@ static int copy_image(struct copying *c, int fd, const struct bmf_history *histo
 	r->copied = history->has_id; /* or nothing is known of it: made since the checkpoint */
 	r->id = history->id;
 	pthread_mutex_unlock(&c->w->disk->lock);
-	tell(c->w, "copied file %" PRIu64 " with id %.8s: %s", r->handle,
-	     bmf_uuid_format(&history->id, id), delta ? "delta" : bmf_reason_text(history->reason));
+	powercut_tell(c->w, "copied file %" PRIu64 " with id %.8s: %s", r->handle,
+		      bmf_uuid_format(&history->id, id),
+		      delta ? "delta" : bmf_reason_text(history->reason));
 	if (!delta)
 		atomic_fetch_add(&c->w->counters->full, 1);
 	bmf_bits_free(delta);
@@ -132,7 +133,7 @@ static void arrive(struct world *w, const struct bmf_checkpoint *checkpoint, uin
 	pthread_mutex_unlock(&w->disk->lock);
 }
 
-void world_sync(struct world *w)
+void powercut_sync(struct world *w)
 {
 	struct bmf_checkpoint at = { .number = w->at, .uuid = w->at_uuid };
 	struct bmf_source *s = w->fs.source;
@@ -140,7 +141,7 @@ void world_sync(struct world *w)
 	struct bmf_error err;
 	uint64_t keeps;
 
-	tell(w, "sync from %" PRIu64, w->at);
+	powercut_tell(w, "sync from %" PRIu64, w->at);
 	if (w->at && bmf_source_arrived(s, &replica, &at, NULL) < 0)
 		return;
 	if (mfs_gate_close(&w->fs.gate, 10000) < 0)
@@ -156,18 +157,18 @@ void world_sync(struct world *w)
 	/* guests go on, and so does the keeper */
 	if (!w->concurrent)
 		for (uint64_t i = rng_below(&w->rng, 4); i > 0; i--)
-			guest_step(w, (unsigned int)rng_below(&w->rng, SLOTS), &w->rng);
+			powercut_guest(w, (unsigned int)rng_below(&w->rng, SLOTS), &w->rng);
 	if (rng_below(&w->rng, 3) == 0)
 		bmf_source_keep(s);
 	if (bmf_source_commit(s, &replica, "replica", &commit, &err) < 0)
 		return;
 	if (rng_below(&w->rng, 6) == 0)
 		return; /* mirrorctl was killed */
-	tell(w, "committed %" PRIu64, commit.checkpoint.number);
+	powercut_tell(w, "committed %" PRIu64, commit.checkpoint.number);
 	if (copy_images(w, commit.checkpoint.number) < 0 || w->disk->off)
 		return;
 	arrive(w, &commit.checkpoint, keeps);
-	tell(w, "replica at %" PRIu64, w->at);
+	powercut_tell(w, "replica at %" PRIu64, w->at);
 	atomic_fetch_add(&w->counters->syncs, 1);
 	if (rng_below(&w->rng, 6) == 0)
 		return;

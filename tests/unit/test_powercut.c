@@ -11,6 +11,7 @@
  *
  *   SEED=n     repeats a run of the single-threaded tests
  *   LIVES=n    how many lives
+ *   EVERY=n    try cuts at one in n of the moments, on average; 1: at all
  */
 #include "config.h"
 
@@ -29,10 +30,11 @@
 #define PENDING_MAX 4096
 /* of a life, by each thread; and lives in a run, unless LIVES says more */
 #define STEPS 40
-#define LIVES 3
+#define LIVES 4
 
 static struct counters counters;
 static _Atomic uint64_t lives_begun;
+static uint64_t every = 6;
 
 static void live(struct world *w, unsigned int steps);
 
@@ -52,7 +54,7 @@ static void explain(const struct world *w)
 	fflush(stdout);
 }
 
-void tell(struct world *w, const char *format, ...)
+void powercut_tell(struct world *w, const char *format, ...)
 {
 	va_list args;
 
@@ -78,7 +80,7 @@ static void live_on(const struct world *before, struct simdisk *after, uint64_t 
 	w->sick = false;
 	atomic_fetch_add(&counters.again, 1);
 	if (rng_below(&w->rng, 4) == 0)
-		behind_step(w);
+		powercut_behind(w);
 	live(w, 6);
 	simdisk_free(w->disk);
 	free(w);
@@ -92,7 +94,7 @@ static void try_cut(struct world *w, const uint8_t *fates, bool garbage)
 
 	w->fates = fates;
 	w->damaged = damaged || garbage;
-	world_check(w, after);
+	powercut_check(w, after);
 	if (w->depth < 2 && rng_below(&w->cut_rng, 24) == 0)
 		live_on(w, after, seed); /* which frees it */
 	else
@@ -156,7 +158,7 @@ static void cut_point(struct simdisk *disk, void *arg)
 
 	(void)disk;
 	atomic_fetch_add(&counters.cut_points, 1);
-	if (w->depth == 0 || rng_below(&w->cut_rng, 6) == 0)
+	if (rng_below(&w->cut_rng, w->depth == 0 ? every : 2 + every) == 0)
 		try_cuts(w);
 }
 
@@ -181,7 +183,7 @@ static bool begin(struct world *w)
 	ck_assert_msg(bmf_source_open(w->fs.io, w->root, &options, &w->fs.source, &err) == 0, "%s",
 		      err.text);
 	w->begun = true;
-	tell(w, "-- mounted, depth %u", w->depth);
+	powercut_tell(w, "-- mounted, depth %u", w->depth);
 	return true;
 }
 
@@ -190,9 +192,9 @@ static void end(struct world *w, bool power_cut)
 {
 	int r;
 
-	tell(w, "-- %s", power_cut ? "power cut" : "unmounted");
+	powercut_tell(w, "-- %s", power_cut ? "power cut" : "unmounted");
 	w->disk->off = power_cut;
-	guests_close(w);
+	powercut_guests_close(w);
 	r = bmf_source_close(w->fs.source);
 	if (!power_cut)
 		ck_assert_int_eq(r, 0);
@@ -207,7 +209,7 @@ static void upkeep_step(struct world *w)
 {
 	switch (rng_below(&w->rng, 6)) {
 	case 0:
-		tell(w, "flush");
+		powercut_tell(w, "flush");
 		bmf_source_flush(w->fs.source);
 		break;
 	case 1:
@@ -217,12 +219,12 @@ static void upkeep_step(struct world *w)
 		w->nkeeps++;
 		w->disk->clock_ns += INT64_C(4) * 1000000000;
 		pthread_mutex_unlock(&w->disk->lock);
-		tell(w, "keep");
+		powercut_tell(w, "keep");
 		bmf_source_keep(w->fs.source);
 		atomic_fetch_add(&counters.keeps, 1);
 		break;
 	default:
-		world_sync(w);
+		powercut_sync(w);
 	}
 }
 
@@ -231,7 +233,7 @@ static void step(struct world *w)
 	if (rng_below(&w->rng, 8) < 3)
 		upkeep_step(w);
 	else
-		guest_step(w, (unsigned int)rng_below(&w->rng, SLOTS), &w->rng);
+		powercut_guest(w, (unsigned int)rng_below(&w->rng, SLOTS), &w->rng);
 }
 
 static void live(struct world *w, unsigned int steps)
@@ -271,7 +273,7 @@ static void *guest_thread(void *arg)
 	struct guest_thread *g = arg;
 
 	for (unsigned int i = 0; i < STEPS; i++)
-		guest_step(g->w, g->slot + 2 * (unsigned int)rng_below(&g->rng, 2), &g->rng);
+		powercut_guest(g->w, g->slot + 2 * (unsigned int)rng_below(&g->rng, 2), &g->rng);
 	return NULL;
 }
 
@@ -302,6 +304,8 @@ static void run(bool concurrent)
 	struct world *w = calloc(1, sizeof(*w));
 
 	ck_assert_ptr_nonnull(w);
+	if (getenv("EVERY"))
+		every = strtoull(getenv("EVERY"), NULL, 0);
 	w->disk = simdisk_new();
 	w->rng = rng_start("test_powercut");
 	w->cut_rng = (struct rng){ rng_next(&w->rng) };
@@ -321,7 +325,7 @@ static void run(bool concurrent)
 			live(w, STEPS);
 		cut_for_good(w);
 		if (rng_below(&w->rng, 3) == 0)
-			behind_step(w);
+			powercut_behind(w);
 	}
 	simdisk_free(w->disk);
 	free(w);
