@@ -99,7 +99,9 @@ helper_src := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 client_src := $(wildcard tests/clients/*.c)
 c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
-scripts := bootstrap .ci/run tests/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
+scripts := bootstrap .ci/run tests/run tests/mutants/run $(wildcard tests/*.sh tests/*/*.sh \
+	tests/*/*.bash)
+mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -220,6 +222,11 @@ check-tsan: ## unit tests under ThreadSanitizer
 	$(MAKE) --no-print-directory run-tests BUILD='$(BUILD)/tsan' WERROR= DEBUG=1 \
 		SANITIZE=thread TESTS='$(or $(TESTS),unit)'
 
+# Of one mistake at a time; see HACKING.md.  Some of it is in check.
+.PHONY: mutants
+mutants: | config.h ## do the tests notice mistakes?  (all; or MUTANTS="NAME...")
+	@tests/mutants/run $(MUTANTS)
+
 # Tests that become another user can't write their counts, complain of that and fail: what
 # passes is check's to tell, here it is only counted what was reached.
 cov = $(BUILD)/coverage
@@ -263,7 +270,7 @@ ifdefs = \# *(ifn?def|(el)?if.*defined).*(HAVE_|MIRRORFS_DEBUG)
 # deny(WHAT, WHY, FILES): no line of FILES matches WHAT
 deny = @! grep -nE -e '$(1)' /dev/null $(3) || { echo '^ lint: $(strip $(2))' >&2; exit 1; }
 lint-rules:
-	@for file in $(c_src) $(headers) $(scripts) $(pages) Makefile configure.ac config.mk.in \
+	@for file in $(c_src) $(headers) $(scripts) $(mutants) $(pages) Makefile configure.ac config.mk.in \
 		.gitignore .editorconfig .clang-format .clang-tidy; do \
 		head -n 3 $$file | grep -q SPDX-License-Identifier: || { \
 		echo "lint: $$file: no SPDX line at its top" >&2; exit 1; }; done
