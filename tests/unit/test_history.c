@@ -152,6 +152,59 @@ START_TEST(damaged_state_begins_anew)
 }
 END_TEST
 
+/* The state is from a backup: sidecars know generations whose numbers will be given again. */
+START_TEST(sidecar_newer_than_the_state)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_state *yesterday;
+	struct bmf_store *store;
+
+	source_roll(s);
+	ck_assert_int_eq(bmf_source_state(s, &yesterday), 0);
+	source_roll(s);
+	ck_assert_int_eq(source_change(s, fd, 1), 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_NONE);
+
+	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL), 0);
+	ck_assert_int_eq(bmf_store_save_state(store, yesterday), 0);
+	bmf_store_close(store);
+	bmf_state_free(yesterday);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_FOREIGN);
+
+	/* nor later, when the numbers have caught up with it */
+	s = source_open(12);
+	ck_assert_int_eq(source_change(s, fd, 2), 0);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_MISSING);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	close(fd);
+}
+END_TEST
+
+/* A sidecar of another source counts from other checkpoints. */
+START_TEST(sidecar_of_another_source)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_sidecar *sidecar;
+	struct bmf_store *store;
+	struct bmf_uuid id;
+
+	source_roll(s);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(bmf_identity_read(&bmf_io_posix, fd, &id), 0);
+	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL), 0);
+	ck_assert_int_eq(bmf_store_load_sidecar(store, &id, &sidecar, NULL), 0);
+	sidecar->source.b[3] ^= 1;
+	ck_assert_int_eq(bmf_store_save_sidecar(store, sidecar, true, NULL), 0);
+	bmf_sidecar_free(sidecar);
+	bmf_store_close(store);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_FOREIGN);
+	close(fd);
+}
+END_TEST
+
 /* Sidecars of images that are gone go with the next rollover; scratch files get none. */
 START_TEST(nothing_is_left_over)
 {
@@ -189,6 +242,8 @@ int main(void)
 	tcase_add_test(tcase, touch_keeps_the_history);
 	tcase_add_test(tcase, block_size_changes);
 	tcase_add_test(tcase, damaged_state_begins_anew);
+	tcase_add_test(tcase, sidecar_newer_than_the_state);
+	tcase_add_test(tcase, sidecar_of_another_source);
 	tcase_add_test(tcase, nothing_is_left_over);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

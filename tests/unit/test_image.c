@@ -298,6 +298,23 @@ START_TEST(test_failed_fsync_sticks)
 }
 END_TEST
 
+/* A durable write is a write and an fsync: it sticks as well, but not where nothing was written. */
+START_TEST(test_failed_durable_write_sticks)
+{
+	checkpoint();
+	random_write(0, BLOCK);
+	faultio_arm(&fault, FAULTIO_PWRITE, 1, -EFBIG, 0);
+	ck_assert_int_eq(mfs_image_write(&fs, handle->tracker, handle->fd, "x", 1, 0, true),
+			 -EFBIG);
+	faultio_arm(&fault, 0, 0, 0, 0);
+	ck_assert_int_eq(mfs_image_sync(&fs, handle, handle->fd, false), 0);
+	faultio_arm(&fault, FAULTIO_PWRITE, 1, -EIO, 0);
+	ck_assert_int_eq(mfs_image_write(&fs, handle->tracker, handle->fd, "x", 1, 0, true), -EIO);
+	faultio_arm(&fault, 0, 0, 0, 0);
+	ck_assert_int_eq(mfs_image_sync(&fs, handle, handle->fd, false), -EIO);
+}
+END_TEST
+
 /* I1: the one case in which a guest's write is refused. */
 START_TEST(test_what_cannot_be_tracked_is_not_made)
 {
@@ -356,6 +373,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_changes_are_in_the_bitmap);
 	tcase_add_loop_test(tcase, test_failed_fsync_sticks, 0, 2);
+	tcase_add_test(tcase, test_failed_durable_write_sticks);
 	tcase_add_test(tcase, test_what_cannot_be_tracked_is_not_made);
 	tcase_add_test(tcase, test_failing_write_is_in_the_bitmap);
 	suite_add_tcase(suite, tcase);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -99,9 +100,12 @@ static ssize_t count_and_get(const struct bmf_io *io, int fd, const char *name, 
 	return bmf_io_posix.fgetxattr(&bmf_io_posix, fd, name, buf, n);
 }
 
+static _Atomic bool committed;
+
 static void *commit_in_thread(void *arg)
 {
 	commit();
+	committed = true;
 	return arg;
 }
 
@@ -114,7 +118,7 @@ START_TEST(not_while_something_moves)
 	moving_io.fgetxattr = count_and_get;
 	bmf_source_move_begin(source);
 	ck_assert_int_eq(pthread_create(&thread, NULL, commit_in_thread, NULL), 0);
-	while (walked < 3)
+	while (walked < 3 && !committed)
 		usleep(1000);
 	usleep(20000);
 	move(ASIDE, "goes");

@@ -216,6 +216,15 @@ START_TEST(test_remove_sidecar)
 	stores_mkdir(kinds[1].path);
 	ck_assert_int_eq(bmf_store_remove_sidecar(store, &image), 0);
 	check_load(&kinds[1], store, -ENOENT);
+
+	/* until it is durable it has not been removed, though the name is gone */
+	ck_assert_int_eq(stores_save_sample(store), 0);
+	for (int i = 0; i < 2; i++) {
+		faultio_arm(&stores_io, FAULTIO_FSYNC, 1, -EIO, 0);
+		ck_assert_int_eq(bmf_store_remove_sidecar(store, &image), -EIO);
+		faultio_arm(&stores_io, 0, 0, 0, 0);
+	}
+	ck_assert_int_eq(bmf_store_remove_sidecar(store, &image), 0);
 	stores_close(store);
 }
 END_TEST

@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sync-moving.sh - images that move from directory to directory while a sync reads them are not lost
+. "$(dirname "$0")/common.bash"
+requires_fuse
+requires strace
+# strace and the leak checker both want to be the one who traces
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+
+mkdir -p s/x s/y s/z
+for i in 1 2 3 4 5 6 7 8 9; do
+	random_file "s/x/i$i" 5000
+done
+mount_source s
+must_sync 0 s d
+
+# each third of them in turn goes on to the next directory
+move_all() {
+	trap - ERR EXIT
+	set +eE
+	local i at to n=0
+	while [ ! -e enough ]; do
+		n=$((n + 1))
+		for ((i = 1 + n % 3; i <= 9; i += 3)); do
+			for at in x y z; do
+				case $at in x) to=y ;; y) to=z ;; z) to=x ;; esac
+				if [ -e "s/$at/i$i" ]; then
+					mv "s/$at/i$i" "s/$to/i$i"
+					break
+				fi
+			done
+		done
+	done
+}
+
+# The reader takes its time between one directory and the next, and has done so for long when
+# the moves come to an end.
+for round in 1 2 3; do
+	rm -f enough
+	move_all &
+	mover=$!
+	code=0
+	strace -f -qq -o /dev/null -e trace=getdents64 -e inject=getdents64:delay_enter=50000 \
+		"$MIRRORCTL" sync --json s d >sync.json 2>sync.err &
+	pid=$!
+	sleep 1
+	touch enough
+	wait $mover || :
+	wait $pid || code=$?
+	[ $code = 0 ] || fail "round $round: exit code $code: $(cat sync.err sync.json)"
+	! grep -q 'moved all the time' sync.json sync.err || continue
+	assert_eq "$(find d -name 'i[1-9]' | wc -l)" 9 "images in the replica, round $round"
+done
+must_sync 0 s d
+assert_equal_trees s d
+unmount s

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_rollover.c - what a source believes a replica, and what it keeps for it */
+#include "config.h"
+
+#include "bitmapfile/chain.h"
+#include "bitmapfile/tracker.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/sources.h"
+#include "tests/unit/suite.h"
+
+#include <check.h>
+#include <errno.h>
+#include <unistd.h>
+
+static const struct bmf_uuid replica = { { 4 } };
+
+static struct bmf_checkpoint commit_for_replica(struct bmf_source *s)
+{
+	struct bmf_commit commit;
+	struct bmf_error err;
+
+	bmf_source_advance(s);
+	ck_assert_int_eq(bmf_source_commit(s, &replica, NULL, &commit, &err), 0);
+	return commit.checkpoint;
+}
+
+static struct bmf_cursor cursor_of(struct bmf_source *s)
+{
+	const struct bmf_cursor *found;
+	struct bmf_cursor cursor;
+	struct bmf_state *state;
+
+	ck_assert_int_eq(bmf_source_state(s, &state), 0);
+	found = bmf_state_cursor(state, &replica);
+	ck_assert_ptr_nonnull(found);
+	cursor = *found;
+	bmf_state_free(state);
+	return cursor;
+}
+
+/* A checkpoint is its UUID; a number may have been given again since a backup. */
+START_TEST(arrival_is_believed_by_uuid)
+{
+	struct bmf_source *s = source_open(12);
+	struct bmf_checkpoint first = commit_for_replica(s), second, other;
+
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &first, NULL), 0);
+	second = commit_for_replica(s);
+	other = second;
+	other.uuid.b[0] ^= 1;
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &other, NULL), -ENOENT);
+	other = second;
+	other.number++;
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &other, NULL), -ENOENT);
+	ck_assert_uint_eq(cursor_of(s).at, first.number);
+	ck_assert_uint_eq(cursor_of(s).pending, second.number);
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &second, NULL), 0);
+	ck_assert_uint_eq(cursor_of(s).at, second.number);
+	ck_assert_uint_eq(cursor_of(s).pending, 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+}
+END_TEST
+
+static bool delta_has(int fd, uint64_t from, uint64_t block)
+{
+	struct bmf_history history;
+	struct bmf_bits *delta;
+	bool has;
+
+	ck_assert_int_eq(source_reason(fd, &history), BMF_REASON_NONE);
+	ck_assert_int_eq(bmf_chain_delta(history.sidecar, from, UINT64_MAX, &delta), 0);
+	has = bmf_bits_test(delta, block);
+	bmf_bits_free(delta);
+	bmf_history_destroy(&history);
+	return has;
+}
+
+/*
+ * Where a replica is, and where it may have got without the source hearing of it: a delta from
+ * either is exact.
+ */
+START_TEST(both_ends_of_a_sync_are_kept)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_checkpoint first, second;
+
+	first = commit_for_replica(s);
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &first, NULL), 0);
+	ck_assert_int_eq(source_change(s, fd, 1), 0);
+	second = commit_for_replica(s); /* a sync that nobody heard of again */
+	ck_assert_int_eq(source_change(s, fd, 200), 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+
+	ck_assert(delta_has(fd, first.number, 1));
+	ck_assert(delta_has(fd, first.number, 200));
+	ck_assert(delta_has(fd, second.number, 200));
+	ck_assert(!delta_has(fd, second.number, 1));
+	close(fd);
+}
+END_TEST
+
+/* What a save that failed did not get to the disk, a later checkpoint does. */
+START_TEST(what_was_not_saved_is_saved_later)
+{
+	for (unsigned long n = 1; n < 100; n++) {
+		struct bmf_source *s = source_open(12);
+		int fd = source_image("image", BLOCKS);
+		struct bmf_checkpoint first, second;
+		struct bmf_tracker *t;
+		bool fired;
+
+		first = commit_for_replica(s);
+		ck_assert_int_eq(bmf_source_arrived(s, &replica, &first, NULL), 0);
+		ck_assert_int_eq(bmf_source_track(s, fd, &t), 0);
+		bmf_tracker_opened(t);
+		ck_assert_int_eq(source_change(s, fd, 1), 0);
+		ck_assert_int_eq(source_change(s, fd, 2), 0); /* the first one armed it */
+		faultio_arm(&source_fault, FAULTIO_ALL & ~FAULTIO_CLOSE, n, -EIO, 0);
+		bmf_source_flush(s);
+		fired = faultio_fired(&source_fault);
+		faultio_arm(&source_fault, 0, 0, 0, 0);
+		second = commit_for_replica(s);
+		ck_assert_uint_gt(second.number, first.number);
+		{
+			struct bmf_history history;
+			struct bmf_store *store;
+			struct bmf_state *state;
+			struct bmf_bits *delta;
+
+			/* as mirrorctl reads it, whose source is in use */
+			ck_assert_int_eq(
+				bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL),
+				0);
+			ck_assert_int_eq(bmf_store_load_state(store, &state, NULL), 0);
+			ck_assert_int_eq(bmf_history_load(store, state, fd, 0, BMF_HISTORY_LIVE,
+							  &history, NULL),
+					 0);
+			if (history.sidecar) {
+				ck_assert_int_eq(bmf_chain_delta(history.sidecar, first.number,
+								 second.number, &delta),
+						 0);
+				ck_assert_msg(bmf_bits_test(delta, 1), "call %lu", n);
+				ck_assert_msg(bmf_bits_test(delta, 2), "call %lu", n);
+				bmf_bits_free(delta);
+			}
+			bmf_history_destroy(&history);
+			bmf_state_free(state);
+			bmf_store_close(store);
+		}
+		bmf_tracker_closed(t);
+		bmf_tracker_put(t);
+		ck_assert_int_eq(bmf_source_close(s), 0);
+		close(fd);
+		unlinkat(scratch_fd, "image", 0);
+		if (!fired) {
+			ck_assert_uint_gt(n, 4);
+			return;
+		}
+	}
+	ck_abort_msg("it never came to an end");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("rollover");
+	TCase *tcase = tcase_create("rollover");
+
+	tcase_add_checked_fixture(tcase, source_setup, source_teardown);
+	tcase_add_test(tcase, arrival_is_believed_by_uuid);
+	tcase_add_test(tcase, both_ends_of_a_sync_are_kept);
+	tcase_add_test(tcase, what_was_not_saved_is_saved_later);
+	suite_add_tcase(suite, tcase);
+	return suite_run(suite);
+}
