@@ -99,8 +99,8 @@ helper_src := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 client_src := $(wildcard tests/clients/*.c)
 c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
-scripts := bootstrap .ci/run tests/run tests/mutants/run $(wildcard tests/*.sh tests/*/*.sh \
-	tests/*/*.bash)
+scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run \
+	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
 
@@ -226,6 +226,10 @@ check-tsan: ## unit tests under ThreadSanitizer
 .PHONY: mutants
 mutants: | config.h ## do the tests notice mistakes?  (all; or MUTANTS="NAME...")
 	@tests/mutants/run $(MUTANTS)
+
+.PHONY: torture
+torture: all tests ## random tests, with many kills, for TORTURE=60 minutes
+	@BUILD='$(abspath $(BUILD))' tests/torture $(TORTURE)
 
 # Tests that become another user can't write their counts, complain of that and fail: what
 # passes is check's to tell, here it is only counted what was reached.
