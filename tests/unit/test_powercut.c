@@ -329,13 +329,12 @@ static void run(bool concurrent)
 	}
 	simdisk_free(w->disk);
 	free(w);
-	printf("test_powercut: %s: %" PRIu64 " lives, %" PRIu64 " changes, %" PRIu64
-	       " keeps, %" PRIu64 " syncs, %" PRIu64 " cut points, %" PRIu64 " states, %" PRIu64
-	       " lived on, %" PRIu64 " blocks compared, %" PRIu64 " needlessly dirty, %" PRIu64
-	       " full copies\n",
-	       concurrent ? "threads" : "one thread", counters.lives, counters.changes,
-	       counters.keeps, counters.syncs, counters.cut_points, counters.states, counters.again,
-	       counters.blocks, counters.needless, counters.full);
+	printf("test_powercut: %" PRIu64 " lives, %" PRIu64 " changes, %" PRIu64 " keeps, %" PRIu64
+	       " syncs, %" PRIu64 " cut points, %" PRIu64 " states, %" PRIu64 " lived on, %" PRIu64
+	       " blocks compared, %" PRIu64 " needlessly dirty, %" PRIu64 " full copies\n",
+	       counters.lives, counters.changes, counters.keeps, counters.syncs,
+	       counters.cut_points, counters.states, counters.again, counters.blocks,
+	       counters.needless, counters.full);
 }
 
 START_TEST(one_thread)
