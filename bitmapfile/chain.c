@@ -56,6 +56,8 @@ static bool drop_before(struct bmf_sidecar *sidecar, uint64_t first)
 	 * back further finds nothing (I4).
 	 */
 	sidecar->reason = BMF_REASON_DROPPED;
+	if (sidecar->crash_generation < sidecar->since)
+		sidecar->crash_nbytes = 0;
 	return true;
 }
 
@@ -123,4 +125,9 @@ int bmf_chain_delta(const struct bmf_sidecar *sidecar, uint64_t from, uint64_t t
 	}
 	*ret = bits;
 	return 0;
+}
+
+uint64_t bmf_chain_crash_nbytes(const struct bmf_sidecar *sidecar, uint64_t from)
+{
+	return from <= sidecar->crash_generation ? sidecar->crash_nbytes : 0;
 }

@@ -30,4 +30,10 @@ int bmf_chain_trim(struct bmf_sidecar *sidecar, const struct bmf_state *state, b
 int bmf_chain_delta(const struct bmf_sidecar *sidecar, uint64_t from, uint64_t to,
 		    struct bmf_bits **ret);
 
+/*
+ * How many of the bytes that may have changed since checkpoint `from` count as such only
+ * because they were armed at a crash; at most, for some may have been written to since.
+ */
+uint64_t bmf_chain_crash_nbytes(const struct bmf_sidecar *sidecar, uint64_t from);
+
 #endif

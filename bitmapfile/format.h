@@ -46,7 +46,8 @@ struct bmf_disk_header {
 	struct le64 file_nbytes;
 	uint8_t table_digest[16];
 	struct le64 session;
-	uint8_t reserved[3896]; /* zeros */
+	struct le64 crash_generation, crash_nbytes;
+	uint8_t reserved[3880]; /* zeros */
 	uint8_t digest[16];	/* of the header, with zeros here; at this place in all versions */
 };
 
@@ -75,7 +76,9 @@ static_assert(offsetof(struct bmf_disk_header, table_offset) == 144, "format");
 static_assert(offsetof(struct bmf_disk_header, file_nbytes) == 152, "format");
 static_assert(offsetof(struct bmf_disk_header, table_digest) == 160, "format");
 static_assert(offsetof(struct bmf_disk_header, session) == 176, "format");
-static_assert(offsetof(struct bmf_disk_header, reserved) == 184, "format");
+static_assert(offsetof(struct bmf_disk_header, crash_generation) == 184, "format");
+static_assert(offsetof(struct bmf_disk_header, crash_nbytes) == 192, "format");
+static_assert(offsetof(struct bmf_disk_header, reserved) == 200, "format");
 static_assert(offsetof(struct bmf_disk_header, digest) == 4080, "format");
 static_assert(sizeof(struct bmf_disk_header) == BMF_SIDECAR_HEADER, "format");
 

@@ -142,18 +142,25 @@ static int armed_blocks(const struct bmf_sidecar *sidecar, struct bmf_bits **ret
  * Rule 5, and I1: the writer crashed, so any block of an armed region may have
  * changed, in any generation from the one that the sidecar was written in.
  */
-static int add_armed(struct bmf_sidecar *sidecar, uint64_t crashed_at)
+static int add_armed(struct bmf_sidecar *sidecar, uint64_t crashed_at, uint64_t size)
 {
-	struct bmf_bits *blocks;
-	uint64_t written_in = sidecar->active;
+	struct bmf_bits *blocks, *own;
+	uint64_t written_in = sidecar->active, nblocks, before;
 	int r;
 
 	r = armed_blocks(sidecar, &blocks);
 	if (r < 0)
 		return r;
 	r = split_before(sidecar, written_in);
-	if (r == 0)
-		r = bmf_bits_union_into(sidecar->sections[sidecar->nsections - 1].bits, blocks);
+	if (r == 0) {
+		own = sidecar->sections[sidecar->nsections - 1].bits;
+		nblocks = (size >> sidecar->block_shift) + 1;
+		before = bmf_bits_count(own, 0, nblocks);
+		r = bmf_bits_union_into(own, blocks);
+		sidecar->crash_nbytes += (bmf_bits_count(own, 0, nblocks) - before)
+					 << sidecar->block_shift;
+		sidecar->crash_generation = crashed_at;
+	}
 	if (r == 0)
 		r = extend(sidecar, crashed_at, blocks);
 	bmf_bits_free(blocks);
@@ -219,7 +226,7 @@ static int believe(struct bmf_store *store, const struct bmf_state *state, uint6
 	if (sidecar->in_use) {
 		history->armed_bytes = armed_nbytes(sidecar, history->stamp.size);
 		if (r == 0 && !(flags & BMF_HISTORY_LIVE))
-			r = add_armed(sidecar, crashed_at);
+			r = add_armed(sidecar, crashed_at, history->stamp.size);
 	}
 	if (r == 0)
 		r = extend(sidecar, state->generation, NULL);

@@ -50,6 +50,11 @@ struct bmf_sidecar {
 	bool suspect;		/* an fsync of the image failed: what it holds is in doubt */
 	struct bmf_stamp stamp;
 	uint64_t session; /* that wrote it: see sessions.h */
+	/*
+	 * What crashes have cost: bytes that are dirty only because they were armed, in
+	 * generations up to that of the last crash.  0: none.  For people.
+	 */
+	uint64_t crash_generation, crash_nbytes;
 
 	/* Ascending, without a gap, from since to active; owned. */
 	struct bmf_section *sections;

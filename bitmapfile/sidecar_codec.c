@@ -99,6 +99,8 @@ static void put_header(const struct bmf_sidecar *sidecar, uint8_t *file, uint64_
 		.ctime_ns = le64_make((uint64_t)sidecar->stamp.ctime_ns),
 		.nonce = le64_make(sidecar->nonce),
 		.session = le64_make(sidecar->session),
+		.crash_generation = le64_make(sidecar->crash_generation),
+		.crash_nbytes = le64_make(sidecar->crash_nbytes),
 		.armed_sectors = le32_make(sidecar->armed_sectors),
 		.nsections = le32_make((uint32_t)sidecar->nsections),
 		.table_offset = le64_make(table),
@@ -272,6 +274,8 @@ static void read_header(const struct decoder *d, struct bmf_sidecar *sidecar)
 	sidecar->stamp.ctime_ns = (int64_t)le64_get(h->ctime_ns);
 	sidecar->nonce = le64_get(h->nonce);
 	sidecar->session = le64_get(h->session);
+	sidecar->crash_generation = le64_get(h->crash_generation);
+	sidecar->crash_nbytes = le64_get(h->crash_nbytes);
 	sidecar->armed_sectors = le32_get(h->armed_sectors);
 }
 

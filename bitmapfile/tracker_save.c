@@ -178,6 +178,8 @@ static int compose(struct bmf_tracker *t, struct bmf_sidecar **ret)
 	doc->reason = t->reason;
 	doc->suspect = t->sidecar->suspect;
 	doc->session = t->source->session.id;
+	doc->crash_generation = t->sidecar->crash_generation;
+	doc->crash_nbytes = t->sidecar->crash_nbytes;
 	for (size_t i = 0; r == 0 && i < t->sidecar->nsections; i++)
 		r = add_durable(doc, t->sidecar->sections[i].first, t->sidecar->sections[i].last,
 				t->sidecar->sections[i].bits, durable);

@@ -34,6 +34,7 @@ static json_t *image_json(const struct status *status, const struct status_image
 		json_put_text(object, "reason", bmf_reason_word(image->reason));
 	json_put_number(object, "armed_regions", image->armed_regions);
 	json_put_number(object, "armed_bytes", image->armed_bytes);
+	json_put_number(object, "crash_bytes", image->crash_bytes);
 	for (size_t i = 0; i < status->state->ncursors; i++)
 		json_array_append_new(dirty, json_integer((json_int_t)image->dirty[i]));
 	json_object_set_new(object, "dirty_bytes", dirty);

@@ -60,6 +60,7 @@ static int print_json(const struct sync_result *result)
 	json_put_number(document, "bytes_copied", result->bytes_copied);
 	json_put_number(document, "bytes_zeroed", result->bytes_zeroed);
 	json_put_number(document, "armed_bytes", result->armed_bytes);
+	json_put_number(document, "crash_bytes", result->crash_bytes);
 	json_object_set_new(document, "full_copies", full_copies_json(result));
 	json_object_set_new(document, "gate_ms", json_real((double)result->gate_ns / 1e6));
 	json_object_set_new(document, "seconds", json_real(result->seconds));
@@ -101,6 +102,9 @@ static int print_text(const struct sync_result *result)
 	       dry ? "would zero" : "zeroed", text_bytes(result->bytes_zeroed, zeroed),
 	       text_duration(result->seconds, seconds));
 	print_full_copies(result);
+	if (result->crash_bytes > 0)
+		printf("%s looked at only because mirrorfs crashed: %s\n", dry ? "would be" : "was",
+		       text_bytes(result->crash_bytes, copied));
 	for (size_t i = 0; i < result->nwarnings; i++)
 		output_error("warning: %s", result->warnings[i]);
 	return output_finish();

@@ -44,7 +44,7 @@ struct plan {
 	struct plan_node **claims;  /* one for each of dest->nodes: who takes it, or NULL */
 	unsigned int block_shift;
 	uint64_t images, images_changed;
-	uint64_t bytes_total, scan_total, armed_bytes;
+	uint64_t bytes_total, scan_total, armed_bytes, crash_bytes;
 	bool any_meta; /* of a node whose content isn't to be copied */
 };
 

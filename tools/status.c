@@ -79,6 +79,8 @@ static int measure_image(struct status *status, struct status_image *image,
 	image->size = history->stamp.size;
 	image->reason = history->reason;
 	image->armed_bytes = history->armed_bytes;
+	if (history->sidecar)
+		image->crash_bytes = history->sidecar->crash_nbytes;
 	if (history->sidecar && history->sidecar->in_use)
 		image->armed_regions = bmf_bits_count(history->sidecar->armed, 0, BMF_BITS_MAX);
 	for (size_t i = 0; r == 0 && i < state->ncursors; i++) {

@@ -21,7 +21,7 @@ struct status_image {
 	char *path;
 	uint64_t size;
 	enum bmf_reason reason; /* NONE: it is tracked; else why it isn't */
-	uint64_t armed_regions, armed_bytes;
+	uint64_t armed_regions, armed_bytes, crash_bytes;
 	uint64_t *dirty; /* bytes, for each of the state's cursors */
 };
 

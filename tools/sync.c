@@ -285,6 +285,7 @@ static int make_plan(struct sync *s, const struct bmf_state *state)
 	result->images_changed = s->plan->images_changed;
 	result->bytes_total = s->plan->bytes_total;
 	result->armed_bytes = s->plan->armed_bytes;
+	result->crash_bytes = s->plan->crash_bytes;
 	result->names_changed = s->steps.n;
 	s->flush_all = s->plan->images_changed + s->steps.n > FLUSH_EACH_MAX;
 	return 0;

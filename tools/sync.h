@@ -35,7 +35,7 @@ struct sync_result {
 	uint64_t images, images_changed;
 	uint64_t names_changed; /* steps taken to bring the names in line */
 	uint64_t bytes_total, bytes_scanned, bytes_copied, bytes_zeroed;
-	uint64_t armed_bytes, gate_ns;
+	uint64_t armed_bytes, crash_bytes, gate_ns;
 	double seconds;
 	struct sync_full_copy *full; /* in the order of paths */
 	size_t nfull, full_room;

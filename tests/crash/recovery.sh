@@ -104,6 +104,9 @@ seconds "first status" read_status
 assert_eq "$(jq '.source.replicas[0].dirty_bytes' status.json)" "$armed" "dirty bytes, mounted"
 seconds "first sync" sync_trees s d
 assert_eq "$(synced bytes_scanned)" "$armed" "bytes that the sync looked at"
+# all of it but the block in each image that was written to and saved before the crash
+[ "$(synced crash_bytes)" -ge $((armed - images * 65536)) ] || fail "crash_bytes: $(synced crash_bytes)"
+at_most "$(synced crash_bytes)" "$armed" "crash_bytes"
 at_most "$(synced bytes_copied)" $((images * 65536)) "bytes that the sync copied"
 for call in openat fsync fdatasync pread64 pwrite64 pwritev2 renameat; do
 	printf '%s: %d\n' $call "$(calls $call)"
@@ -117,6 +120,7 @@ mark_here
 seconds "second sync" sync_trees s d
 at_most "$(synced bytes_copied)" 0 "bytes copied for nothing"
 at_most "$(synced bytes_scanned)" 0 "bytes looked at for nothing"
+at_most "$(synced crash_bytes)" 0 "bytes of a crash that is past"
 at_most "$(calls fsync)" 50 "fsyncs for nothing"
 
 fusermount3 -u s

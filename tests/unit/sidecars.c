@@ -47,6 +47,8 @@ struct bmf_sidecar *sidecars_sample(void)
 		.ctime_ns = -1,
 	};
 	sidecar->session = 0x5152535455565758;
+	sidecar->crash_generation = 6;
+	sidecar->crash_nbytes = 0x6162636465;
 	bits = add_empty(sidecar, 3, 4);
 	ck_assert_int_eq(bmf_bits_set(bits, 0, 3 * BMF_BITS_CHUNK), 0);
 	add_empty(sidecar, 5, 6);
@@ -102,6 +104,8 @@ struct bmf_sidecar *sidecars_random(struct rng *rng, uint64_t nblocks)
 		.ctime_ns = (int64_t)rng_next(rng),
 	};
 	sidecar->session = rng_next(rng);
+	sidecar->crash_generation = rng_next(rng);
+	sidecar->crash_nbytes = rng_next(rng);
 	sidecar->since = generation;
 	for (uint64_t i = 0; i < nsections; i++) {
 		uint64_t last = generation + rng_below(rng, 3);
@@ -147,6 +151,8 @@ void sidecars_check_equal(const struct bmf_sidecar *a, const struct bmf_sidecar 
 	ck_assert_int_eq(a->stamp.ctime_ns, b->stamp.ctime_ns);
 	ck_assert_uint_eq(a->nonce, b->nonce);
 	ck_assert_uint_eq(a->session, b->session);
+	ck_assert_uint_eq(a->crash_generation, b->crash_generation);
+	ck_assert_uint_eq(a->crash_nbytes, b->crash_nbytes);
 	ck_assert_uint_eq(a->armed_sectors, b->armed_sectors);
 	ck_assert_uint_eq(a->nsections, b->nsections);
 	for (size_t i = 0; i < a->nsections; i++) {
