@@ -61,11 +61,57 @@ struct simdisk_file {
 	int flags;
 };
 
+#define SIMDISK_ROOT 0 /* inode of the root directory */
+
 /* simdisk.c */
+struct simdisk *simdisk_of(const struct bmf_io *io);
+/* NULL if it isn't open. */
+struct simdisk_file *simdisk_file_of(const struct simdisk *disk, int fd);
+int simdisk_open_file(struct simdisk *disk, size_t inode, int flags);
+/*
+ * Locks the disk and finds the inode of a descriptor.  NULL with *ret_error set and
+ * the disk not locked, when there is none or the power is off.
+ */
+struct simdisk_inode *simdisk_begin(struct simdisk *disk, int fd, size_t *ret_inode,
+				    int *ret_error);
+/* Unlocks the disk, and gives result. */
+int simdisk_end(struct simdisk *disk, int result);
+/* A moment at which a cut makes a difference.  0, or -EIO after one. */
+int simdisk_cut_point(struct simdisk *disk);
+/* Such a moment, and then the operation. */
+int simdisk_change(struct simdisk *disk, const struct simdisk_op *op);
 extern const struct bmf_io simdisk_io;
+
+/* simdisk_names.c */
+size_t simdisk_new_inode(struct simdisk *disk, mode_t mode);
+int simdisk_openat(const struct bmf_io *io, int dirfd, const char *name, int flags, mode_t mode);
+int simdisk_renameat(const struct bmf_io *io, int olddirfd, const char *oldname, int newdirfd,
+		     const char *newname);
+int simdisk_unlinkat(const struct bmf_io *io, int dirfd, const char *name, int flags);
+int simdisk_mkdirat(const struct bmf_io *io, int dirfd, const char *name, mode_t mode);
+int simdisk_each_name(const struct bmf_io *io, int dirfd, int (*visit)(const char *name, void *arg),
+		      void *arg);
 
 /* simdisk_cut.c: a disk without even a root directory */
 struct simdisk *simdisk_bare(void);
+
+/* Is it one of names, in the directory op->inode? */
+static inline bool op_is_of_name(const struct simdisk_op *op)
+{
+	return op->kind >= OP_LINK;
+}
+
+/* simdisk_log.c: carries out an operation, and notes that it isn't durable; takes over op->data */
+void log_perform(struct simdisk *disk, const struct simdisk_op *op);
+/* Makes everything that is pending for the inode durable; data_only: but for its xattrs. */
+void log_sync_inode(struct simdisk *disk, size_t inode, bool data_only);
+/* A disk that could not take the data: it is lost, and yet the cache goes on to show it. */
+void log_lose_inode(struct simdisk *disk, size_t inode);
+/*
+ * Makes the newest operation durable, alone.  Older ones that it overlaps go with it, since the
+ * cache holds only what is newest; and what these overlap, too.
+ */
+void log_sync_newest(struct simdisk *disk);
 
 /* simdisk_content.c */
 void *simdisk_alloc(void *old, size_t nbytes);
