@@ -228,6 +228,22 @@ static void take_sections(struct bmf_tracker *t, struct bmf_sidecar *doc)
 	bmf_bits_free(detach_current(doc));
 }
 
+/*
+ * After a save that failed: does the name still lead to the file that sidecar_fd is open on?  A
+ * failing fsync of the directory comes after the rename, and then either may be found later.
+ */
+static bool old_one_counts(struct bmf_tracker *t)
+{
+	struct bmf_sidecar *found;
+	bool same;
+
+	if (t->sidecar_fd < 0 || bmf_store_load_sidecar(t->source->store, &t->id, &found, NULL) < 0)
+		return false;
+	same = found->nonce == t->sidecar->nonce;
+	bmf_sidecar_free(found);
+	return same;
+}
+
 int bmf_tracker_save_locked(struct bmf_tracker *t, unsigned int flags, uint64_t arm_first,
 			    uint64_t arm_n)
 {
@@ -259,11 +275,12 @@ int bmf_tracker_save_locked(struct bmf_tracker *t, unsigned int flags, uint64_t 
 	}
 	if (r < 0) {
 		/*
-		 * The old sidecar counts, or (a failing fsync of the directory) the new
-		 * one: the next arming must reach whichever it is, so it saves whole.
+		 * The next arming must reach the sidecar that counts: where it can't be told
+		 * which that is, it saves whole.  A full disk has room for arming in place.
 		 */
 		bmf_sidecar_free(doc);
-		close_sidecar_fd(t);
+		if (!old_one_counts(t))
+			close_sidecar_fd(t);
 		atomic_store(&t->unsaved, true);
 		return r;
 	}
@@ -300,23 +317,32 @@ static int clear_all(struct bmf_bits *bits)
 
 void bmf_tracker_disarm_locked(struct bmf_tracker *t)
 {
+	struct bmf_bits *before = bmf_bits_new();
 	uint64_t from = 0, first, n;
 	bool any = false;
 
+	if (!before || bmf_bits_union_into(before, t->armed) < 0) {
+		bmf_bits_free(before);
+		return;
+	}
 	while (bmf_bits_next(t->armed, from, BMF_BITS_MAX, &first, &n)) {
 		for (uint64_t region = first; region < first + n; region++) {
 			if (bmf_bits_test(t->touched, region))
 				continue;
-			if (bmf_bits_clear(t->armed, region, 1) < 0)
-				return;
-			any = true;
+			any = bmf_bits_clear(t->armed, region, 1) == 0 || any;
 		}
 		from = first + n;
 	}
 	/* a touch between the test and here only costs that region a pass */
 	clear_all(t->touched);
-	if (any && bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0) < 0)
+	if (any && bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0) < 0) {
 		bmf_source_notice(t->source, t, "save sidecar: failed, will be tried again");
+		/* they still are in the sidecar that counts, and writes there need nothing of the
+		 * disk */
+		if (t->sidecar_fd >= 0)
+			bmf_bits_union_into(t->armed, before);
+	}
+	bmf_bits_free(before);
 }
 
 int bmf_tracker_sync_image(struct bmf_tracker *t)

@@ -162,6 +162,35 @@ START_TEST(far_out_is_armed)
 }
 END_TEST
 
+/* While nothing can be saved, regions stay armed, and others are armed in place. */
+START_TEST(full_disk_costs_no_history)
+{
+	bmf_source_keep(source);
+	/* whole sidecars need space, arming in place doesn't */
+	faultio_arm(&source_fault, FAULTIO_PWRITE, 1, -ENOSPC, FAULTIO_STICKY);
+	for (int i = 0; i < 3; i++)
+		bmf_source_keep(source);
+	ck_assert(faultio_fired(&source_fault));
+	ck_assert_int_eq(source_change(source, fd, 0), 0);
+	ck_assert_int_eq(source_change(source, fd, 3 * REGION), 0);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_NONE);
+	ck_assert(dirty_after_crash(0));
+	ck_assert(dirty_after_crash(3 * REGION));
+	/* even if the state directory can't be written to at all, what is armed goes on */
+	for (int i = 0; i < 3; i++)
+		bmf_source_keep(source);
+	faultio_arm(&source_fault, FAULTIO_WRITING, 1, -EIO, FAULTIO_STICKY);
+	for (int i = 0; i < 3; i++)
+		bmf_source_keep(source);
+	ck_assert_int_eq(source_change(source, fd, 1), 0);
+	faultio_arm(&source_fault, 0, 0, 0, 0);
+	for (int i = 0; i < 3; i++)
+		bmf_source_keep(source);
+	ck_assert(!dirty_after_crash(2 * REGION));
+	ck_assert(dirty_after_crash(1));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("arming");
@@ -174,6 +203,7 @@ int main(void)
 	tcase_add_test(tcase, any_call_of_arming_fails);
 	tcase_add_test(tcase, armed_after_a_failed_save);
 	tcase_add_test(tcase, far_out_is_armed);
+	tcase_add_test(tcase, full_disk_costs_no_history);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }
