@@ -16,6 +16,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/*
+ * Before mfs_image_touch(): a commit may hold a move up here, and take what an image is like
+ * meanwhile for what it stays like.
+ */
 static void move_begin(struct mfs *fs)
 {
 	if (fs->source)
@@ -111,8 +115,8 @@ void mfs_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *
 		mfs_reply(req, -EPERM);
 		return;
 	}
-	mfs_image_touch(fs, node);
 	move_begin(fs);
+	mfs_image_touch(fs, node);
 	r = 0;
 	if (linkat(AT_FDCWD, mfs_proc_path(node->fd).text, dir->fd, name, AT_SYMLINK_FOLLOW) < 0)
 		r = -errno;
@@ -190,12 +194,12 @@ static int rename_tracked(struct mfs *fs, const struct mfs_node *dir, const char
 	r = mfs_node_lookup(fs, dir, name, &moved, &st);
 	if (r < 0)
 		return r;
+	move_begin(fs);
 	if (!(flags & RENAME_NOREPLACE))
 		victim = victim_of(fs, newdir, newname);
 	mfs_image_touch(fs, moved);
 	if (victim && (flags & RENAME_EXCHANGE))
 		mfs_image_touch(fs, victim);
-	move_begin(fs);
 	if (renameat2(dir->fd, name, newdir->fd, newname, flags) < 0)
 		r = -errno;
 	move_end(fs);
