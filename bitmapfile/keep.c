@@ -32,6 +32,9 @@ static void keep_tracker(struct bmf_tracker *t)
 {
 	bool clean = false;
 
+	/* a stamp that is taken now would not be the image's, should a crash bring it back */
+	if (atomic_load(&t->unlinked))
+		return;
 	pthread_mutex_lock(&t->lock);
 	bmf_tracker_note_doubt_locked(t);
 	if (atomic_load(&t->mode) == BMF_MODE_TRACKED &&
@@ -125,10 +128,7 @@ void bmf_source_keep(struct bmf_source *s)
 	for (size_t bucket = 0; bucket < BMF_TABLE_BUCKETS; bucket++) {
 		struct bmf_tracker *t;
 
-		while ((t = take_resting(s, bucket)) != NULL) {
-			if (atomic_load(&t->unlinked))
-				bmf_tracker_forget(t); /* or the next rollover does */
+		while ((t = take_resting(s, bucket)) != NULL)
 			bmf_tracker_free(t);
-		}
 	}
 }

@@ -199,9 +199,7 @@ static int close_tracker(struct bmf_tracker *t)
 {
 	int r = 0;
 
-	if (atomic_load(&t->unlinked))
-		return bmf_tracker_forget(t);
-	if (atomic_load(&t->mode) != BMF_MODE_TRACKED ||
+	if (atomic_load(&t->unlinked) || atomic_load(&t->mode) != BMF_MODE_TRACKED ||
 	    (!atomic_load(&t->in_use) && !atomic_load(&t->unsaved)))
 		return 0;
 	bmf_tracker_sync_image(t);
@@ -278,6 +276,17 @@ bool bmf_source_has(struct bmf_source *s, const struct stat *st)
 	has = find_locked(s, st) != NULL;
 	pthread_mutex_unlock(&s->table_lock);
 	return has;
+}
+
+void bmf_source_unlinked(struct bmf_source *s, const struct stat *st)
+{
+	struct bmf_tracker *t;
+
+	pthread_mutex_lock(&s->table_lock);
+	t = find_locked(s, st);
+	if (t)
+		atomic_store(&t->unlinked, true);
+	pthread_mutex_unlock(&s->table_lock);
 }
 
 int bmf_source_track(struct bmf_source *s, int fd, struct bmf_tracker **ret)

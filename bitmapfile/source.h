@@ -32,6 +32,8 @@
 #include "bitmapfile/state.h"
 #include "bitmapfile/store.h"
 
+#include <sys/stat.h>
+
 struct bmf_source;
 struct bmf_tracker;
 
@@ -136,5 +138,11 @@ void bmf_source_renew(struct bmf_source *source);
  * that bmf_tracker_put() gives back.  On failure the image must not be changed (I1).
  */
 int bmf_source_track(struct bmf_source *source, int fd, struct bmf_tracker **ret);
+
+/*
+ * The last name of that image is gone, so nothing need be saved of it any more.  Its sidecar
+ * goes at the next checkpoint: until then a crash may bring the image back.
+ */
+void bmf_source_unlinked(struct bmf_source *source, const struct stat *st);
 
 #endif

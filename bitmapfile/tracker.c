@@ -114,11 +114,6 @@ void bmf_tracker_closed(struct bmf_tracker *t)
 	atomic_fetch_sub(&t->openers, 1);
 }
 
-void bmf_tracker_unlinked(struct bmf_tracker *t)
-{
-	atomic_store(&t->unlinked, true);
-}
-
 /* Seals the bits of the generation that has ended. */
 int bmf_tracker_roll_locked(struct bmf_tracker *t)
 {

@@ -64,7 +64,4 @@ int bmf_tracker_failed(const struct bmf_tracker *tracker);
  */
 void bmf_tracker_doubt(struct bmf_tracker *tracker);
 
-/* The image's last name is gone: its sidecar may go when its last user has. */
-void bmf_tracker_unlinked(struct bmf_tracker *tracker);
-
 #endif

@@ -167,12 +167,6 @@ int bmf_tracker_adopt_locked(struct bmf_tracker *tracker);
  */
 int bmf_tracker_give_up_locked(struct bmf_tracker *tracker);
 
-/*
- * The image is gone for good: removes its sidecar, if it has one of its own (a copy of the image
- * may have taken over an id that had none any more).  Nobody else uses the tracker.
- */
-int bmf_tracker_forget(struct bmf_tracker *tracker);
-
 /* source_session.c */
 
 /* Begins the session of a source whose store is open.  0 or the error of getrandom. */

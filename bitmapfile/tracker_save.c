@@ -483,13 +483,6 @@ int bmf_tracker_adopt_locked(struct bmf_tracker *t)
 	return r;
 }
 
-int bmf_tracker_forget(struct bmf_tracker *t)
-{
-	if (atomic_load(&t->mode) != BMF_MODE_TRACKED)
-		return 0;
-	return bmf_store_remove_sidecar(t->source->store, &t->id);
-}
-
 int bmf_tracker_give_up_locked(struct bmf_tracker *t)
 {
 	int r = bmf_store_remove_sidecar(t->source->store, &t->id);

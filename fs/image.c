@@ -300,12 +300,8 @@ void mfs_image_touch(struct mfs *fs, const struct mfs_node *node)
 
 void mfs_image_unlinked(struct mfs *fs, const struct mfs_node *node)
 {
-	struct bmf_tracker *tracker;
 	struct stat st;
 
-	if (fstat(node->fd, &st) < 0 || st.st_nlink > 0 || !has_history(fs, node) ||
-	    mfs_image_track(fs, node, &tracker) < 0)
-		return;
-	bmf_tracker_unlinked(tracker);
-	bmf_tracker_put(tracker);
+	if (S_ISREG(node->type) && fs->source && fstat(node->fd, &st) == 0 && st.st_nlink == 0)
+		bmf_source_unlinked(fs->source, &st);
 }

@@ -246,18 +246,16 @@ static void guest_fsync(struct world *w, struct guest *g, struct rng *rng)
 
 static void unlinked(struct world *w, int fd)
 {
-	struct bmf_tracker *tracker;
 	struct record *r;
+	struct stat st;
 
 	lock(w);
 	r = powercut_record(w, simdisk_handle(w->disk, fd), false);
 	if (r)
 		r->unlinked = true;
 	unlock(w);
-	if (bmf_source_track(w->fs.source, fd, &tracker) == 0) {
-		bmf_tracker_unlinked(tracker);
-		bmf_tracker_put(tracker);
-	}
+	if (w->fs.io->fstat(w->fs.io, fd, &st) == 0)
+		bmf_source_unlinked(w->fs.source, &st);
 }
 
 /* A change of names moves ctime, of which the daemon tells the tracker before. */
