@@ -99,8 +99,8 @@ helper_src := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 client_src := $(wildcard tests/clients/*.c)
 c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
-scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run \
-	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
+scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/powercut/phases \
+	tests/powercut/guest-init $(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
 
@@ -176,6 +176,12 @@ $(unit_programs): %: %.o $(libraries)
 
 $(client_programs): %: %.o $(BUILD)/libbitmapfile.a
 	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(core_libs)
+
+# CUTS, SEED and more: see the top of the script.  check runs it with a few cuts.
+.PHONY: powercut
+powercut: all $(client_programs) ## cut the power of a machine, hundreds of times (CUTS=N)
+	@BUILD='$(abspath $(BUILD))' TOP='$(CURDIR)' CUTS='$(or $(CUTS),300)' \
+		tests/powercut/powercut.sh
 
 # Everything that runs tests comes down to this, with TESTS and perhaps another BUILD.
 .PHONY: run-tests

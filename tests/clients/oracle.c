@@ -2,11 +2,12 @@
 /*
  * oracle.c - random changes of a tree by several processes, with an account of them
  *
- *   oracle DIR SEED PROCESSES OPERATIONS
+ *   oracle DIR SEED PROCESSES OPERATIONS [WITHOUT]
  *
  * Each process does that many operations (0: without end) in DIR: everything that changes
- * bytes, sizes, names or metadata.  Files named image0 .. image3 are changed if they are
- * there, but never removed nor moved by much; all others come and go.  What one process
+ * bytes, sizes, names or metadata, but for the kind WITHOUT, such as "acl".  Files named
+ * image0 .. image3 are changed if they are there, but never removed nor moved by much; all
+ * others come and go.  What one process
  * does fails now and then because of another: that is counted, and no error.  At
  * the end there is one line:
  *
@@ -71,6 +72,8 @@ static const struct {
 };
 #define NKINDS (sizeof(kinds) / sizeof(kinds[0]))
 
+static const char *left_out = "";
+
 static void run_any(void)
 {
 	unsigned int total = 0, at;
@@ -82,7 +85,8 @@ static void run_any(void)
 	while (at >= kinds[i].weight)
 		at -= kinds[i++].weight;
 	operation_name = kinds[i].name;
-	kinds[i].run();
+	if (strcmp(operation_name, left_out) != 0)
+		kinds[i].run();
 	atomic_fetch_add(&account->operations, 1);
 }
 
@@ -139,8 +143,10 @@ int main(int argc, char **argv)
 	unsigned int nprocesses;
 	int code;
 
-	if (argc != 5)
+	if (argc != 5 && argc != 6)
 		return 2;
+	if (argc == 6)
+		left_out = argv[5];
 	seed = strtoull(argv[2], NULL, 0);
 	nprocesses = (unsigned int)strtoul(argv[3], NULL, 0);
 	code = start(argv[1]);
