@@ -282,7 +282,7 @@ static void mend_size(struct target *target)
 	must(ftruncate(target->fd, (off_t)(target->nunits * UNIT)) == 0, "extend");
 }
 
-static void __attribute__((noreturn)) run_process(uint64_t seed, uint64_t boot)
+static void __attribute__((noreturn)) run_process(pid_t parent, uint64_t seed, uint64_t boot)
 {
 	static const int all_flags[NPROCESSES] = { 0, O_DIRECT, O_DSYNC };
 	bool lazy = seed % 3 == 0;
@@ -290,6 +290,8 @@ static void __attribute__((noreturn)) run_process(uint64_t seed, uint64_t boot)
 	char name[16];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		exit(1); /* it died before that */
 	rng = (seed * NPROCESSES + process) * UINT64_C(0xd1342543de82ef95);
 	sequence = boot << 32;
 	if (lazy) {
@@ -315,6 +317,7 @@ static void __attribute__((noreturn)) run_process(uint64_t seed, uint64_t boot)
 
 int main(int argc, char **argv)
 {
+	const pid_t parent = getpid();
 	int status = 0;
 
 	if (argc != 5)
@@ -328,7 +331,7 @@ int main(int argc, char **argv)
 
 		must(pid >= 0, "fork");
 		if (pid == 0)
-			run_process(strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
+			run_process(parent, strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
 	}
 	wait(&status); /* none of them ends by itself */
 	fprintf(stderr, "powercut: FAIL: cutwriter: a process ended: status %#x\n",
