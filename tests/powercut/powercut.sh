@@ -32,6 +32,7 @@ PATH=$PATH:/usr/sbin:/sbin
 requires qemu-system-x86_64 nbdkit busybox cpio modprobe jq getfattr getfacl
 requires mkfs.ext4 mkfs.xfs mkfs.btrfs
 requires_fuse
+requires_root
 get_kernel
 own_mounts
 
