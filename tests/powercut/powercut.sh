@@ -41,7 +41,7 @@ read -r -a filesystems <<<"${FILESYSTEMS:-ext4 xfs btrfs}"
 read -r -a phases <<<"${PHASES:-$(phase_table | awk '{ printf "%s ", $1 }')}"
 RANDOM=$((SEED % 32768))
 declare -A cuts_of=() phase_at=()
-units=0 looks=0 full_copies=0 bytes_copied=0 bytes_total=0 blocks_in_cache=0
+units=0 looks=0 full_copies=0 bytes_copied=0 bytes_total=0 blocks_in_cache=0 cut_nr=1
 this_cut='before the first cut'
 finished=''
 
@@ -50,6 +50,7 @@ say_what_failed() {
 	{
 		echo "seed $SEED: $this_cut"
 		tail -n 15 "$work"/*/console 2>/dev/null
+		print_account
 	} >&2
 }
 cleanup_fn say_what_failed
@@ -126,7 +127,7 @@ print_account() {
 		done
 		echo
 	done
-	echo "$cuts cuts, $looks times looked at; $units acknowledged blocks were there," \
+	echo "$((cut_nr - 1)) of $cuts cuts, $looks times looked at; $units acknowledged blocks were there," \
 		"$blocks_in_cache blocks were in the disks' caches;"
 	echo "syncs copied $((bytes_copied >> 20)) MiB of $((bytes_total >> 20)) MiB, in full" \
 		"$full_copies images that were new"
