@@ -5,7 +5,7 @@
  * A history that is handed out reaches up to the state's current generation,
  * and its last section is that generation's alone: what the sidecar leaves
  * open between the generation it was written in and now is filled with what a
- * crash may have hidden (rule 4) or with nothing (a clean stop, or a tracker
+ * crash may have hidden (rule 5) or with nothing (a clean stop, or a tracker
  * that lives and would have saved it).
  */
 #include "config.h"
@@ -266,6 +266,15 @@ int bmf_history_load(struct bmf_store *store, const struct bmf_state *state, int
 	}
 	*ret = history;
 	return 0;
+}
+
+bool bmf_history_is_vouched_for(const struct bmf_store *store, const struct bmf_history *history)
+{
+	const struct bmf_sidecar *sidecar = history->sidecar;
+
+	if (!sidecar->in_use)
+		return bmf_stamp_equal(&sidecar->stamp, &history->stamp);
+	return bmf_sessions_vouch(&store->sessions, sidecar->session, history->stamp.ctime_ns);
 }
 
 void bmf_history_destroy(struct bmf_history *history)

@@ -48,6 +48,12 @@ struct bmf_history {
 int bmf_history_load(struct bmf_store *store, const struct bmf_state *state, int fd,
 		     uint64_t crashed_at, unsigned int flags, struct bmf_history *ret,
 		     struct bmf_error *err);
+
+/*
+ * Of one that was loaded as live and has a sidecar: would rules 3 and 4 let it pass, as the
+ * sessions were when the store was opened?
+ */
+bool bmf_history_is_vouched_for(const struct bmf_store *store, const struct bmf_history *history);
 void bmf_history_destroy(struct bmf_history *history);
 
 #endif

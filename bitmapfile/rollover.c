@@ -349,10 +349,8 @@ static int visit_all(struct adoption *a, struct bmf_error *err)
 			pthread_rwlock_unlock(&s->moves_lock);
 		if (r < 0)
 			return r;
-		if (still || hold) {
-			atomic_store(&s->leftovers_gone, true);
+		if (still || hold)
 			return 0;
-		}
 	}
 }
 
@@ -365,8 +363,10 @@ static int adopt_all(struct bmf_source *s, struct bmf_commit *commit, struct bmf
 	r = bmf_source_state(s, &a.state);
 	if (r == 0)
 		r = visit_all(&a, err);
-	if (r == 0)
+	if (r == 0) {
+		atomic_store(&s->leftovers_gone, true);
 		r = bmf_store_sync_names(s->store);
+	}
 	if (r == 0 && note_tracked(&a) == 0) {
 		if (a.nseen > 0)
 			qsort(a.seen, a.nseen, sizeof(*a.seen), compare_uuids);
@@ -426,9 +426,12 @@ int bmf_source_flush(struct bmf_source *s)
 	int r;
 
 	pthread_mutex_lock(&s->rollover_lock);
-	r = save_unsaved(s);
-	if (r == 0 && !atomic_load(&s->leftovers_gone))
-		r = settle_leftovers(s);
+	/* the leftovers first: the walk passes by what a guest has opened meanwhile */
+	r = atomic_load(&s->leftovers_gone) ? 0 : settle_leftovers(s);
+	if (r == 0)
+		r = save_unsaved(s);
+	if (r == 0)
+		atomic_store(&s->leftovers_gone, true);
 	pthread_mutex_unlock(&s->rollover_lock);
 	return r;
 }

@@ -200,7 +200,7 @@ static int close_tracker(struct bmf_tracker *t)
 	int r = 0;
 
 	if (atomic_load(&t->unlinked) || atomic_load(&t->mode) != BMF_MODE_TRACKED ||
-	    (!atomic_load(&t->in_use) && !atomic_load(&t->unsaved)))
+	    (!atomic_load(&t->in_use) && !atomic_load(&t->unsaved) && !t->doubt_unsaved))
 		return 0;
 	bmf_tracker_sync_image(t);
 	pthread_mutex_lock(&t->lock);

@@ -8,7 +8,7 @@
  *   bmf_source_open
  *     bmf_source_track ... (see tracker.h) ... bmf_tracker_put
  *     bmf_source_keep         every few seconds, from one thread
- *     bmf_source_renew        every five seconds at least, from the same
+ *     bmf_source_renew        every five seconds at least, from another
  *     a rollover, at most one at a time (the caller serialises):
  *       <no write is in flight>   the caller's gate
  *       bmf_source_advance        memory only, microseconds

@@ -18,6 +18,8 @@
 int bmf_source_begin_session(struct bmf_source *s)
 {
 	struct bmf_session own = { .until_ns = INT64_MAX };
+	struct bmf_sessions *known = &s->store->sessions;
+	int64_t now = s->io->now_ns(s->io);
 	ssize_t got;
 
 	do
@@ -26,9 +28,13 @@ int bmf_source_begin_session(struct bmf_source *s)
 	if (got < 0)
 		return -errno;
 	own.id |= 1; /* never 0 */
+	/* The lock is ours: whoever they were, they have ended by now. */
+	for (size_t i = 0; i < known->n; i++)
+		if (known->list[i].until_ns > now)
+			known->list[i].until_ns = now;
 	s->session.id = own.id;
-	s->session.sequence = s->store->sessions.sequence;
-	bmf_sessions_add(&s->store->sessions, &own);
+	s->session.sequence = known->sequence;
+	bmf_sessions_add(known, &own);
 	return 0;
 }
 
@@ -53,10 +59,11 @@ static int note_locked(struct bmf_source *s, const struct bmf_session *own)
 void bmf_source_vouch(struct bmf_source *s)
 {
 	struct bmf_session own = { .id = s->session.id };
-	int64_t now = s->io->now_ns(s->io), left;
+	int64_t now, left;
 	int r = 0;
 
 	pthread_mutex_lock(&s->session.lock);
+	now = s->io->now_ns(s->io); /* with the lock: another's writing may have taken long */
 	left = s->session.until_ns - now;
 	/* more than ahead: the clock was set back */
 	if (!s->session.noted || left < BMF_SESSION_LEFT_NS || left > BMF_SESSION_AHEAD_NS) {

@@ -154,7 +154,10 @@ static int change_by_fallocate(struct bmf_tracker *tracker, int mode, off_t offs
 		return bmf_tracker_change(tracker, (uint64_t)offset, (uint64_t)(end - offset));
 	case FALLOC_FL_COLLAPSE_RANGE:
 	case FALLOC_FL_INSERT_RANGE:
-		/* what is inserted moves the tail to beyond the end as it is now */
+		/*
+		 * What is inserted moves the tail to beyond the end as it is now.  The kernel
+		 * holds the inode's lock, so nobody appends between fstat and fallocate.
+		 */
 		if (mode & FALLOC_FL_INSERT_RANGE &&
 		    bmf_tracker_change(tracker, (uint64_t)size, (uint64_t)nbytes) < 0)
 			return -EIO;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* keeper.c - the thread that keeps the sidecars close to what is in memory */
+/* keeper.c - the threads that keep the sidecars close to what is in memory */
 #include "config.h"
 
 #include "fs/keeper.h"
@@ -18,7 +18,7 @@
 struct mfs_keeper {
 	struct bmf_source *source;
 	unsigned int interval; /* seconds */
-	pthread_t thread;
+	pthread_t thread, renewer;
 	pthread_mutex_t lock;
 	pthread_cond_t stopped; /* stop has become true */
 	bool stop;		/* lock */
@@ -44,21 +44,28 @@ static bool rest(struct mfs_keeper *keeper, unsigned int seconds)
 static void *keep(void *arg)
 {
 	struct mfs_keeper *keeper = arg;
-	unsigned int left = keeper->interval;
 
-	for (;;) {
-		unsigned int seconds = left < RENEW_SECONDS ? left : RENEW_SECONDS;
-
-		if (rest(keeper, seconds))
-			return NULL;
-		left -= seconds;
-		if (left > 0) {
-			bmf_source_renew(keeper->source);
-			continue;
-		}
+	while (!rest(keeper, keeper->interval))
 		bmf_source_keep(keeper->source);
-		left = keeper->interval;
-	}
+	return NULL;
+}
+
+/* By itself: a pass of keep may wait long for an fsync, and what vouches must not run out. */
+static void *renew(void *arg)
+{
+	struct mfs_keeper *keeper = arg;
+
+	while (!rest(keeper, RENEW_SECONDS))
+		bmf_source_renew(keeper->source);
+	return NULL;
+}
+
+static void stop(struct mfs_keeper *keeper)
+{
+	pthread_mutex_lock(&keeper->lock);
+	keeper->stop = true;
+	pthread_cond_broadcast(&keeper->stopped);
+	pthread_mutex_unlock(&keeper->lock);
 }
 
 static void keeper_free(struct mfs_keeper *keeper)
@@ -88,6 +95,13 @@ int mfs_keeper_start(struct bmf_source *source, unsigned int interval, struct mf
 		keeper_free(keeper);
 		return r;
 	}
+	r = -pthread_create(&keeper->renewer, NULL, renew, keeper);
+	if (r < 0) {
+		stop(keeper);
+		pthread_join(keeper->thread, NULL);
+		keeper_free(keeper);
+		return r;
+	}
 	*ret = keeper;
 	return 0;
 }
@@ -96,10 +110,8 @@ void mfs_keeper_stop(struct mfs_keeper *keeper)
 {
 	if (!keeper)
 		return;
-	pthread_mutex_lock(&keeper->lock);
-	keeper->stop = true;
-	pthread_cond_signal(&keeper->stopped);
-	pthread_mutex_unlock(&keeper->lock);
+	stop(keeper);
 	pthread_join(keeper->thread, NULL);
+	pthread_join(keeper->renewer, NULL);
 	keeper_free(keeper);
 }

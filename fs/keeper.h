@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * keeper.h - the thread that keeps the sidecars close to what is in memory
+ * keeper.h - the threads that keep the sidecars close to what is in memory
  */
 #ifndef FS_KEEPER_H
 #define FS_KEEPER_H

@@ -236,11 +236,11 @@ static int measure(struct plan *plan, struct plan_node *node, uint64_t size)
 
 /* What of an image is looked at only because mirrorfs crashed. */
 static uint64_t crash_bytes(const struct planner *p, const struct bmf_history *history,
-			    uint64_t size)
+			    uint64_t scan)
 {
 	uint64_t nbytes = bmf_chain_crash_nbytes(history->sidecar, p->in->manifest->checkpoint);
 
-	return nbytes < size ? nbytes : size;
+	return nbytes < scan ? nbytes : scan; /* a block counts once for each crash */
 }
 
 static int plan_image(struct planner *p, struct plan_node *node, int fd)
@@ -266,7 +266,7 @@ static int plan_image(struct planner *p, struct plan_node *node, int fd)
 	p->plan->bytes_total += size;
 	p->plan->armed_bytes += history.armed_bytes;
 	if (node->reason == FULL_NONE && node->work)
-		p->plan->crash_bytes += crash_bytes(p, &history, size);
+		p->plan->crash_bytes += crash_bytes(p, &history, node->scan);
 	p->plan->images_changed += node->work;
 	p->plan->scan_total += node->scan;
 	bmf_history_destroy(&history);

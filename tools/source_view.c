@@ -263,7 +263,10 @@ int source_view_read(struct source_view *view, struct bmf_error *err)
 	int r;
 
 	if (view->mount_fd >= 0) {
-		r = open_store(view, err);
+		/* flushed first: what vouches for a sidecar is read when the store is opened */
+		r = flush_mounted(view, err);
+		if (r == 0)
+			r = open_store(view, err);
 	} else {
 		if (fstatat(view->fd, BMF_STATE_DIR "/state", &st, AT_SYMLINK_NOFOLLOW) < 0) {
 			if (errno == ENOENT)
@@ -272,8 +275,6 @@ int source_view_read(struct source_view *view, struct bmf_error *err)
 		}
 		r = open_unmounted(view, false, err);
 	}
-	if (r == 0)
-		r = flush_mounted(view, err);
 	return r < 0 ? r : note_generation(view, err);
 }
 
@@ -314,10 +315,10 @@ int source_view_history(struct source_view *view, const struct bmf_state *state,
 				 live ? BMF_HISTORY_LIVE : 0, ret, err);
 
 	/* What a checkpoint would make the daemon find out, of an image that it hasn't met. */
-	if (r == 0 && live && estimate && ret->sidecar && !ret->sidecar->in_use &&
-	    !bmf_stamp_equal(&ret->sidecar->stamp, &ret->stamp)) {
+	if (r == 0 && live && estimate && ret->sidecar &&
+	    !bmf_history_is_vouched_for(view->store, ret)) {
+		ret->reason = ret->sidecar->in_use ? BMF_REASON_UNWATCHED : BMF_REASON_BEHIND;
 		bmf_history_destroy(ret);
-		ret->reason = BMF_REASON_BEHIND;
 	}
 	return r;
 }

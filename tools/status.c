@@ -70,6 +70,20 @@ static struct status_image *add_image(struct status *status, const char *path)
 	return image->path && image->dirty ? image : NULL;
 }
 
+/* What a replica would look at only because of a crash; the most that any would. */
+static void note_crash_bytes(struct status_image *image, const struct bmf_history *history,
+			     uint64_t at, uint64_t dirty)
+{
+	uint64_t nbytes = 0;
+
+	if (history->sidecar && at >= history->sidecar->since)
+		nbytes = bmf_chain_crash_nbytes(history->sidecar, at);
+	if (nbytes > dirty)
+		nbytes = dirty;
+	if (nbytes > image->crash_bytes)
+		image->crash_bytes = nbytes;
+}
+
 static int measure_image(struct status *status, struct status_image *image,
 			 const struct bmf_history *history)
 {
@@ -79,14 +93,13 @@ static int measure_image(struct status *status, struct status_image *image,
 	image->size = history->stamp.size;
 	image->reason = history->reason;
 	image->armed_bytes = history->armed_bytes;
-	if (history->sidecar)
-		image->crash_bytes = history->sidecar->crash_nbytes;
 	if (history->sidecar && history->sidecar->in_use)
 		image->armed_regions = bmf_bits_count(history->sidecar->armed, 0, BMF_BITS_MAX);
 	for (size_t i = 0; r == 0 && i < state->ncursors; i++) {
 		r = dirty_since(history, state->cursors[i].at, state->generation, image->size,
 				&image->dirty[i]);
 		status->dirty[i] += image->dirty[i];
+		note_crash_bytes(image, history, state->cursors[i].at, image->dirty[i]);
 	}
 	return r;
 }

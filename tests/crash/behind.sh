@@ -103,10 +103,18 @@ for mounted in no yes; do
 	sleep 31
 	meddle
 	[ $mounted = no ] || mount_source s
+	# what is said beforehand, is what it comes to
+	"$MIRRORCTL" status --json s >status.json
+	assert_eq "$(json '.source.images[] | select(.path == "written") | .reason' status.json)" \
+		changed-after-crash "reason by status, mounted: $mounted"
+	must_sync 3 s d --dry-run
 	must_sync 3 s d
+	[ "$(json .crash_bytes)" -gt 0 ] || fail "no crash_bytes"
 	# the one that only its guest had written to
 	[ "$(json '.full_copies[] | select(.path == "alone")')" = "" ] || fail "alone was copied in full"
 	check changed-after-crash
+	"$MIRRORCTL" status --json s >status.json
+	assert_eq "$(json '[.source.images[].crash_bytes] | add' status.json)" 0 "crash bytes, synced"
 	[ $mounted = no ] || unmount s
 	rm s/the-copy s/the-link
 	must_sync 3 s d

@@ -207,6 +207,72 @@ START_TEST(changed_after_the_crash)
 }
 END_TEST
 
+/* Another daemon runs already, so the one that crashed vouches for nothing any more. */
+START_TEST(changed_past_the_next_one)
+{
+	int fd = crashed_image(0, change_block_1);
+	struct bmf_source *s = source_open(12);
+	struct bmf_tracker *t;
+
+	usleep(20000); /* the clock that files get their times from ticks in such steps */
+	ck_assert_int_eq(pwrite(fd, "x", 1, 200 * BLOCK), 1);
+	ck_assert_int_eq(bmf_source_track(s, fd, &t), 0);
+	bmf_tracker_put(t);
+	ck_assert_ptr_nonnull(strstr(source_notices, "changed after a crash"));
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_MISSING);
+	close(fd);
+}
+END_TEST
+
+/* A guest opens the image while a flush looks for what the crash has left. */
+static struct bmf_source *opened_meanwhile;
+static struct bmf_tracker *held;
+static int held_fd;
+
+static int opening_each_name(const struct bmf_io *table, int dirfd,
+			     int (*visit)(const char *name, void *arg), void *arg)
+{
+	struct bmf_source *s = opened_meanwhile;
+
+	(void)table;
+	opened_meanwhile = NULL;
+	if (s)
+		ck_assert_int_eq(bmf_source_track(s, held_fd, &held), 0);
+	return io->each_name(io, dirfd, visit, arg);
+}
+
+START_TEST(opened_during_a_flush)
+{
+	struct bmf_history history;
+	struct bmf_store *store;
+	struct bmf_state *state;
+	struct bmf_source *s;
+
+	held_fd = crashed_image(0, change_block_1);
+	s = source_open(12);
+	source_fault.io.each_name = opening_each_name;
+	opened_meanwhile = s;
+	ck_assert_int_eq(bmf_source_flush(s), 0);
+	ck_assert_ptr_nonnull(held);
+
+	ck_assert_int_eq(bmf_store_open(io, scratch_fd, 0, NULL, &store, NULL), 0);
+	ck_assert_int_eq(bmf_store_load_state(store, &state, NULL), 0);
+	ck_assert_int_eq(
+		bmf_history_load(store, state, held_fd, 0, BMF_HISTORY_LIVE, &history, NULL), 0);
+	ck_assert_int_eq(history.reason, BMF_REASON_NONE);
+	/* all of the region of block 1 */
+	ck_assert(bmf_bits_test_all(history.sidecar->sections[history.sidecar->nsections - 1].bits,
+				    0, 8));
+	bmf_history_destroy(&history);
+	bmf_state_free(state);
+	bmf_store_close(store);
+	bmf_tracker_put(held);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	close(held_fd);
+}
+END_TEST
+
 START_TEST(moved_on_while_in_use)
 {
 	int fd = crashed_image(-3600, keep_on);
@@ -283,6 +349,8 @@ int main(void)
 	tcase_add_checked_fixture(source, source_setup, source_teardown);
 	tcase_add_test(source, believed_while_vouched_for);
 	tcase_add_test(source, changed_after_the_crash);
+	tcase_add_test(source, changed_past_the_next_one);
+	tcase_add_test(source, opened_during_a_flush);
 	tcase_add_test(source, moved_on_while_in_use);
 	tcase_add_test(source, nobody_vouches);
 	tcase_add_test(source, earlier_sessions_are_kept);
