@@ -258,25 +258,39 @@ static void unlinked(struct world *w, int fd)
 		bmf_source_unlinked(w->fs.source, &st);
 }
 
-/* A change of names moves ctime, of which the daemon tells the tracker before. */
-static void touch(struct world *w, const char *name)
+/*
+ * A change of names moves ctime, of which the daemon tells the tracker before.  Here the keeper's
+ * passes may follow each other at once; that they are seconds apart is done by holding the image
+ * open.
+ */
+static struct bmf_tracker *touch(struct world *w, const char *name)
 {
 	const struct bmf_io *io = w->fs.io;
 	int fd = io->openat(io, w->root, name, O_PATH, 0);
-	struct bmf_tracker *tracker;
+	struct bmf_tracker *tracker = NULL;
 
 	if (fd >= 0 && bmf_source_track(w->fs.source, fd, &tracker) == 0) {
+		bmf_tracker_opened(tracker);
 		bmf_tracker_touch(tracker);
-		bmf_tracker_put(tracker);
 	}
 	if (fd >= 0)
 		io->close(io, fd);
+	return tracker;
+}
+
+static void touched(struct bmf_tracker *tracker)
+{
+	if (!tracker)
+		return;
+	bmf_tracker_closed(tracker);
+	bmf_tracker_put(tracker);
 }
 
 static void guest_unlink(struct world *w, unsigned int slot, struct rng *rng)
 {
 	const struct bmf_io *io = w->fs.io;
 	int fd = io->openat(io, w->root, powercut_slot(slot), O_PATH, 0);
+	struct bmf_tracker *tracker;
 
 	if (fd < 0)
 		return;
@@ -287,9 +301,10 @@ static void guest_unlink(struct world *w, unsigned int slot, struct rng *rng)
 	if (powercut_record(w, simdisk_handle(w->disk, fd), false))
 		powercut_record(w, simdisk_handle(w->disk, fd), false)->unlinked = true;
 	unlock(w);
-	touch(w, powercut_slot(slot));
+	tracker = touch(w, powercut_slot(slot));
 	if (io->unlinkat(io, w->root, powercut_slot(slot), 0) == 0)
 		unlinked(w, fd);
+	touched(tracker);
 	if (rng_below(rng, 2))
 		io->fsync(io, w->root);
 	io->close(io, fd);
@@ -301,6 +316,7 @@ static void guest_replace(struct world *w, unsigned int slot)
 	const struct bmf_io *io = w->fs.io;
 	const char *const to = powercut_slot((slot + 2) % SLOTS);
 	int over = io->openat(io, w->root, to, O_PATH, 0);
+	struct bmf_tracker *moved, *replaced;
 
 	if (over >= 0) {
 		lock(w);
@@ -309,12 +325,14 @@ static void guest_replace(struct world *w, unsigned int slot)
 		unlock(w);
 	}
 	powercut_tell(w, "rename %s to %s", powercut_slot(slot), to);
-	touch(w, powercut_slot(slot));
-	touch(w, to);
 	bmf_source_move_begin(w->fs.source);
+	moved = touch(w, powercut_slot(slot));
+	replaced = touch(w, to);
 	if (io->renameat(io, w->root, powercut_slot(slot), w->root, to) == 0 && over >= 0)
 		unlinked(w, over);
 	bmf_source_move_end(w->fs.source);
+	touched(moved);
+	touched(replaced);
 	if (over >= 0)
 		io->close(io, over);
 }
