@@ -301,7 +301,7 @@ END_TEST
 /* Crash after crash, without a look at this image in between: its session is still known. */
 START_TEST(earlier_sessions_are_kept)
 {
-	int fd = crashed_image(0, change_block_1), other = source_image("other", BLOCKS);
+	int other = source_image("other", BLOCKS), fd = crashed_image(0, change_block_1);
 	struct bmf_source *s;
 
 	for (int i = 0; i < 5; i++)
