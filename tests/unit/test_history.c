@@ -230,6 +230,46 @@ START_TEST(nothing_is_left_over)
 }
 END_TEST
 
+/* Neither has a sidecar, so each takes the id for its own, until the first is adopted. */
+START_TEST(copy_and_original_are_adopted)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS), copy = source_image("copy", BLOCKS);
+	struct bmf_history one, other;
+	struct bmf_tracker *t[2];
+	struct bmf_store *store;
+	struct bmf_uuid id;
+
+	source_roll(s);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(source_reason(fd, &one), BMF_REASON_NONE);
+	ck_assert_int_eq(source_reason(copy, &other), BMF_REASON_NONE);
+	id = one.id;
+	ck_assert_int_eq(bmf_identity_write(&bmf_io_posix, copy, &id), 0);
+	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL), 0);
+	ck_assert_int_eq(bmf_store_remove_sidecar(store, &one.id), 0);
+	ck_assert_int_eq(bmf_store_remove_sidecar(store, &other.id), 0);
+	bmf_store_close(store);
+	s = source_open(12);
+	bmf_history_destroy(&one);
+	bmf_history_destroy(&other);
+
+	ck_assert_int_eq(bmf_source_track(s, fd, &t[0]), 0);
+	ck_assert_int_eq(bmf_source_track(s, copy, &t[1]), 0);
+	source_roll(s);
+	bmf_tracker_put(t[0]);
+	bmf_tracker_put(t[1]);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(source_reason(fd, &one), BMF_REASON_NONE);
+	ck_assert_int_eq(source_reason(copy, &other), BMF_REASON_NONE);
+	ck_assert(!bmf_uuid_equal(&one.id, &other.id));
+	bmf_history_destroy(&one);
+	bmf_history_destroy(&other);
+	close(fd);
+	close(copy);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("history");
@@ -245,6 +285,7 @@ int main(void)
 	tcase_add_test(tcase, sidecar_newer_than_the_state);
 	tcase_add_test(tcase, sidecar_of_another_source);
 	tcase_add_test(tcase, nothing_is_left_over);
+	tcase_add_test(tcase, copy_and_original_are_adopted);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

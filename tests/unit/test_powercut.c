@@ -304,6 +304,8 @@ static void run(bool concurrent)
 	struct world *w = calloc(1, sizeof(*w));
 
 	ck_assert_ptr_nonnull(w);
+	if (getenv("SANITIZE") && *getenv("SANITIZE"))
+		every *= 8; /* each state takes so much longer */
 	if (getenv("EVERY"))
 		every = strtoull(getenv("EVERY"), NULL, 0);
 	w->disk = simdisk_new();
