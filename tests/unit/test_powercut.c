@@ -68,16 +68,27 @@ void powercut_tell(struct world *w, const char *format, ...)
 /* Life after the cut, in a world of its own; the model is as it was when the light went out. */
 static void live_on(const struct world *before, struct simdisk *after, uint64_t seed)
 {
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = calloc(1, sizeof(*w));
 
 	ck_assert_ptr_nonnull(w);
-	*w = *before;
+	/* what is under the disk's lock, and no more: others go on with the rest */
 	w->disk = after;
-	w->depth++;
+	w->depth = before->depth + 1;
+	w->begun = before->begun;
+	w->damaged = before->damaged;
+	w->explain = before->explain;
+	w->counters = before->counters;
+	w->at = before->at;
+	w->at_uuid = before->at_uuid;
+	w->nkeeps = before->nkeeps;
+	w->nsyncs = before->nsyncs;
+	w->at_keeps = before->at_keeps;
+	w->at_syncs = before->at_syncs;
+	memcpy(w->records, before->records, sizeof(w->records));
+	memcpy(w->story, before->story, sizeof(w->story));
+	w->nstory = before->nstory;
 	w->rng = (struct rng){ seed };
 	w->cut_rng = (struct rng){ rng_next(&w->rng) };
-	w->concurrent = false;
-	w->sick = false;
 	atomic_fetch_add(&counters.again, 1);
 	if (rng_below(&w->rng, 4) == 0)
 		powercut_behind(w);
