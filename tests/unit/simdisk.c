@@ -102,7 +102,7 @@ static int sim_reopen(const struct bmf_io *io, int fd, int flags)
 {
 	struct simdisk *disk = simdisk_of(io);
 	size_t inode;
-	int error;
+	int error = 0;
 
 	if (!simdisk_begin(disk, fd, &inode, &error))
 		return error;
@@ -114,7 +114,7 @@ static ssize_t sim_pread(const struct bmf_io *io, int fd, void *buf, size_t nbyt
 	struct simdisk *disk = simdisk_of(io);
 	struct simdisk_inode *node;
 	size_t inode;
-	int error;
+	int error = 0;
 
 	node = simdisk_begin(disk, fd, &inode, &error);
 	if (!node)
@@ -137,7 +137,7 @@ static int write_locked(struct simdisk *disk, int fd, size_t inode, const void *
 	struct simdisk_op op = {
 		.kind = OP_WRITE, .inode = inode, .offset = (uint64_t)offset, .nbytes = nbytes
 	};
-	int r;
+	int r = 0;
 
 	if (simdisk_file_of(disk, fd)->flags & O_PATH ||
 	    !(simdisk_file_of(disk, fd)->flags & (O_WRONLY | O_RDWR)))
@@ -156,7 +156,7 @@ static ssize_t sim_pwrite(const struct bmf_io *io, int fd, const void *buf, size
 {
 	struct simdisk *disk = simdisk_of(io);
 	size_t inode;
-	int r;
+	int r = 0;
 
 	if (!simdisk_begin(disk, fd, &inode, &r))
 		return r;
@@ -169,7 +169,7 @@ static ssize_t sim_pwrite_dsync(const struct bmf_io *io, int fd, const void *buf
 {
 	struct simdisk *disk = simdisk_of(io);
 	size_t inode;
-	int r;
+	int r = 0;
 
 	if (!simdisk_begin(disk, fd, &inode, &r))
 		return r;
@@ -187,7 +187,7 @@ static int sync_fd(const struct bmf_io *io, int fd, bool data_only)
 	struct simdisk *disk = simdisk_of(io);
 	struct simdisk_inode *node;
 	size_t inode;
-	int r;
+	int r = 0;
 
 	node = simdisk_begin(disk, fd, &inode, &r);
 	if (!node)
@@ -217,7 +217,7 @@ static int sim_ftruncate(const struct bmf_io *io, int fd, off_t size)
 {
 	struct simdisk *disk = simdisk_of(io);
 	struct simdisk_op op = { .kind = OP_TRUNCATE, .offset = (uint64_t)size };
-	int r;
+	int r = 0;
 
 	if (!simdisk_begin(disk, fd, &op.inode, &r))
 		return r;
@@ -273,7 +273,7 @@ static int sim_fstat(const struct bmf_io *io, int fd, struct stat *ret)
 	struct simdisk *disk = simdisk_of(io);
 	struct simdisk_inode *node;
 	size_t inode;
-	int r;
+	int r = 0;
 
 	node = simdisk_begin(disk, fd, &inode, &r);
 	if (!node)
@@ -320,7 +320,7 @@ static int sim_fsetxattr(const struct bmf_io *io, int fd, const char *name, cons
 {
 	struct simdisk *disk = simdisk_of(io);
 	struct simdisk_op op = { .kind = OP_XATTR, .nbytes = nbytes };
-	int r;
+	int r = 0;
 
 	(void)flags;
 	if (strlen(name) >= NAME_NBYTES || nbytes > VALUE_NBYTES)
@@ -329,7 +329,7 @@ static int sim_fsetxattr(const struct bmf_io *io, int fd, const char *name, cons
 		return r;
 	r = simdisk_cut_point(disk);
 	if (r == 0) {
-		strcpy(op.name, name);
+		simdisk_set_name(op.name, name);
 		op.data = simdisk_alloc(NULL, nbytes);
 		memcpy(op.data, buf, nbytes);
 		log_perform(disk, &op);

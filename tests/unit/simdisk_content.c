@@ -16,6 +16,11 @@ void *simdisk_alloc(void *old, size_t nbytes)
 	return p;
 }
 
+void simdisk_set_name(char to[NAME_NBYTES], const char *from)
+{
+	memcpy(to, from, strlen(from) + 1);
+}
+
 void content_destroy(struct content *content)
 {
 	free(content->data);
@@ -61,7 +66,7 @@ static void set_name(struct content *dir, const char *name, size_t inode)
 		dir->entries =
 			simdisk_alloc(dir->entries, (dir->nentries + 1) * sizeof(*dir->entries));
 		entry = &dir->entries[dir->nentries++];
-		strcpy(entry->name, name);
+		simdisk_set_name(entry->name, name);
 	}
 	entry->inode = inode;
 }
@@ -85,7 +90,7 @@ static void set_xattr(struct content *content, const struct simdisk_op *op)
 		abort();
 	if (i == content->nxattrs)
 		content->nxattrs++;
-	strcpy(content->xattrs[i].name, op->name);
+	simdisk_set_name(content->xattrs[i].name, op->name);
 	memcpy(content->xattrs[i].value, op->data, op->nbytes);
 	content->xattrs[i].nbytes = op->nbytes;
 }

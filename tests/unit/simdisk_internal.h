@@ -114,6 +114,7 @@ void log_lose_inode(struct simdisk *disk, size_t inode);
 void log_sync_newest(struct simdisk *disk);
 
 /* simdisk_content.c */
+void simdisk_set_name(char to[NAME_NBYTES], const char *from); /* which fits */
 void *simdisk_alloc(void *old, size_t nbytes);
 void content_destroy(struct content *content);
 void content_copy(struct content *to, const struct content *from);

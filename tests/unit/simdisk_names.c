@@ -62,7 +62,7 @@ static int make_name(struct simdisk *disk, size_t dir, const char *name, mode_t 
 		return r;
 	if (strlen(name) >= NAME_NBYTES)
 		return -ENAMETOOLONG;
-	strcpy(op.name, name);
+	simdisk_set_name(op.name, name);
 	op.target = simdisk_new_inode(disk, mode);
 	log_perform(disk, &op);
 	return (int)op.target;
@@ -92,7 +92,7 @@ int simdisk_openat(const struct bmf_io *io, int dirfd, const char *name, int fla
 	struct simdisk *disk = simdisk_of(io);
 	struct simdisk_inode *node;
 	size_t dir;
-	int error;
+	int error = 0;
 
 	node = simdisk_begin(disk, dirfd, &dir, &error);
 	if (!node)
@@ -108,7 +108,7 @@ int simdisk_renameat(const struct bmf_io *io, int olddirfd, const char *oldname,
 	struct simdisk_op op = { .kind = OP_RENAME };
 	const struct simdisk_file *newdir;
 	struct entry *entry, *over;
-	int r;
+	int r = 0;
 
 	if (!simdisk_begin(disk, olddirfd, &op.other_dir, &r))
 		return r;
@@ -123,8 +123,8 @@ int simdisk_renameat(const struct bmf_io *io, int olddirfd, const char *oldname,
 	if (over && S_ISDIR(disk->inodes[over->inode]->mode))
 		return simdisk_end(disk, -EISDIR);
 	op.target = entry->inode;
-	strcpy(op.other, oldname);
-	strcpy(op.name, newname);
+	simdisk_set_name(op.other, oldname);
+	simdisk_set_name(op.name, newname);
 	return simdisk_end(disk, simdisk_change(disk, &op));
 }
 
@@ -133,7 +133,7 @@ int simdisk_unlinkat(const struct bmf_io *io, int dirfd, const char *name, int f
 	struct simdisk *disk = simdisk_of(io);
 	struct simdisk_op op = { .kind = OP_UNLINK };
 	struct entry *entry;
-	int r;
+	int r = 0;
 
 	if (!simdisk_begin(disk, dirfd, &op.inode, &r))
 		return r;
@@ -143,7 +143,7 @@ int simdisk_unlinkat(const struct bmf_io *io, int dirfd, const char *name, int f
 	if (S_ISDIR(disk->inodes[entry->inode]->mode) != !!(flags & AT_REMOVEDIR))
 		return simdisk_end(disk, flags & AT_REMOVEDIR ? -ENOTDIR : -EISDIR);
 	op.target = entry->inode;
-	strcpy(op.name, name);
+	simdisk_set_name(op.name, name);
 	return simdisk_end(disk, simdisk_change(disk, &op));
 }
 
@@ -151,7 +151,7 @@ int simdisk_mkdirat(const struct bmf_io *io, int dirfd, const char *name, mode_t
 {
 	struct simdisk *disk = simdisk_of(io);
 	size_t dir;
-	int r;
+	int r = 0;
 
 	if (!simdisk_begin(disk, dirfd, &dir, &r))
 		return r;
