@@ -118,12 +118,13 @@ static int write_copy(const struct bmf_io *io, int dirfd, const uint8_t *copy, o
 {
 	int fd = io->openat(io, dirfd, BMF_SESSIONS_NAME, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	ssize_t put;
+	int closed;
 
 	if (fd < 0)
 		return fd;
 	put = io->pwrite_dsync(io, fd, copy, COPY_NBYTES, offset);
-	io->close(io, fd);
-	return put < 0 ? (int)put : 0;
+	closed = io->close(io, fd);
+	return put < 0 ? (int)put : closed;
 }
 
 int bmf_sessions_save(const struct bmf_io *io, int dirfd, struct bmf_sessions *sessions,

@@ -337,8 +337,7 @@ void bmf_tracker_disarm_locked(struct bmf_tracker *t)
 	clear_all(t->touched);
 	if (any && bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0) < 0) {
 		bmf_source_notice(t->source, t, "save sidecar: failed, will be tried again");
-		/* they still are in the sidecar that counts, and writes there need nothing of the
-		 * disk */
+		/* they still are in the sidecar that counts: writes there need no disk */
 		if (t->sidecar_fd >= 0)
 			bmf_bits_union_into(t->armed, before);
 	}
