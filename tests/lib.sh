@@ -116,7 +116,7 @@ own_mounts() {
 		while read -r _ _ _ _ point _; do
 			printf -v point %b "$point" # \040 is a space there
 			mount --make-private "$point"
-		done </proc/self/mountinfo
+		done <<<"$(cat /proc/self/mountinfo)"
 	fi
 	if [ -n "$how" ]; then
 		drop_others
@@ -142,6 +142,8 @@ own_mounts() {
 declare -A daemon_of=()  # mount point -> process id
 declare -A log_of=()     # mount point -> file with what the daemon said
 
+# Read whole by cat: the shell's read seeks back after each line, and the kernel then misses a
+# mount when others come and go meanwhile.
 is_mounted() {
 	local line mnt
 	mnt=$(printf '%s' "$1" | sed 's/ /\\040/g')
@@ -149,7 +151,7 @@ is_mounted() {
 		case $line in
 		*" $mnt "*" - fuse.mirrorfs "*) return 0 ;;
 		esac
-	done </proc/self/mountinfo
+	done <<<"$(cat /proc/self/mountinfo)"
 	return 1
 }
 
