@@ -61,13 +61,22 @@ complete() {
 	[ "$("$MIRRORCTL" status --json "$1" | jq .replica.complete)" = true ]
 }
 
-# kill_sync SIGNAL SECONDS SOURCE DEST: begins a sync and sends it a signal; its code in $code
+# catches PID NUMBER: does it catch that signal by now, or is it gone?
+catches() {
+	local mask
+	mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) || return 0
+	[ -z "$mask" ] || [ $((0x$mask >> ($2 - 1) & 1)) = 1 ]
+}
+
+# kill_sync SIGNAL SECONDS SOURCE DEST: begins a sync and sends it a signal; its code in $code.
+# One that it catches is not sent before it does: on a busy machine it may take long to start.
 kill_sync() {
 	local signal=$1 seconds=$2 pid
 	shift 2
 	"$MIRRORCTL" sync --quiet "$@" 2>sync.err &
 	pid=$!
 	sleep "$seconds"
+	[ "$signal" = KILL ] || wait_for 30 catches "$pid" "$(kill -l "$signal")"
 	kill -"$signal" "$pid" 2>/dev/null || :
 	code=0
 	wait "$pid" 2>/dev/null || code=$?
