@@ -170,6 +170,7 @@ faultmem_ldflags = $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc realloca
 	fdopendir emalloc erealloc)
 comma := ,
 $(BUILD)/tests/unit/test_faults: unit_ldflags = $(faultmem_ldflags)
+$(BUILD)/tests/unit/test_snapshot_tree: unit_ldflags = $(faultmem_ldflags)
 
 $(unit_programs): %: %.o $(libraries)
 	$(call say,LD,$@)$(CC) $(all_ldflags) $(unit_ldflags) -o $@ $^ $(test_libs)

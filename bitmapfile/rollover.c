@@ -42,6 +42,11 @@ void bmf_source_advance(struct bmf_source *s)
 	atomic_fetch_add(&s->generation, 1);
 }
 
+uint64_t bmf_source_generation(struct bmf_source *s)
+{
+	return atomic_load(&s->generation);
+}
+
 void bmf_source_move_begin(struct bmf_source *s)
 {
 	pthread_rwlock_rdlock(&s->moves_lock);

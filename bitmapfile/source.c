@@ -241,6 +241,16 @@ int bmf_source_close(struct bmf_source *s)
 	return result;
 }
 
+int bmf_source_dir_fd(const struct bmf_source *s)
+{
+	return s->store->dir_fd;
+}
+
+unsigned int bmf_source_block_shift(const struct bmf_source *s)
+{
+	return s->block_shift;
+}
+
 int bmf_source_state(struct bmf_source *s, struct bmf_state **ret)
 {
 	int r;

@@ -63,11 +63,19 @@ int bmf_source_open(const struct bmf_io *io, int source_fd,
  */
 int bmf_source_close(struct bmf_source *source);
 
+/* A descriptor of the state directory; the source's own. */
+int bmf_source_dir_fd(const struct bmf_source *source);
+/* log2 of the size of a block in bytes. */
+unsigned int bmf_source_block_shift(const struct bmf_source *source);
+
 /* A copy of the state as it is now, that the caller frees. */
 int bmf_source_state(struct bmf_source *source, struct bmf_state **ret);
 
 /* Begins a new generation in memory.  No write may be in flight. */
 void bmf_source_advance(struct bmf_source *source);
+
+/* The current generation; its number is that of the checkpoint which commit makes of it. */
+uint64_t bmf_source_generation(struct bmf_source *source);
 
 struct bmf_commit {
 	struct bmf_checkpoint checkpoint; /* name is NULL */

@@ -34,6 +34,7 @@
  */
 #include "config.h"
 
+#include "bitmapfile/chain.h"
 #include "bitmapfile/tracker_internal.h"
 
 #include <errno.h>
@@ -350,6 +351,24 @@ void bmf_tracker_grown(struct bmf_tracker *t, uint64_t end)
 void bmf_tracker_set_size(struct bmf_tracker *t, uint64_t size)
 {
 	atomic_store(&t->size, size);
+}
+
+int bmf_tracker_delta(struct bmf_tracker *t, uint64_t from, uint64_t to, struct bmf_bits **ret)
+{
+	int r;
+
+	pthread_mutex_lock(&t->lock);
+	r = bmf_tracker_roll_locked(t);
+	if (r == 0)
+		r = t->sidecar ? bmf_chain_delta(t->sidecar, from, to, ret) : -ENOENT;
+	pthread_mutex_unlock(&t->lock);
+	return r;
+}
+
+void bmf_tracker_inode(const struct bmf_tracker *t, dev_t *ret_dev, ino_t *ret_ino)
+{
+	*ret_dev = t->dev;
+	*ret_ino = t->ino;
 }
 
 int bmf_tracker_touch(struct bmf_tracker *t)

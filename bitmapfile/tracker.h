@@ -17,7 +17,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+struct bmf_bits;
 struct bmf_tracker;
 
 struct bmf_tracker *bmf_tracker_get(struct bmf_tracker *tracker); /* one more reference */
@@ -43,6 +45,18 @@ int bmf_tracker_resize(struct bmf_tracker *tracker, uint64_t size);
 /* The size of the image is now at least end, or (set_size) exactly size. */
 void bmf_tracker_grown(struct bmf_tracker *tracker, uint64_t end);
 void bmf_tracker_set_size(struct bmf_tracker *tracker, uint64_t size);
+
+/*
+ * The blocks that may have changed from checkpoint `from` up to checkpoint `to`, of which the
+ * latter is the current generation or an earlier one: see bmf_chain_delta().  -ENOENT too
+ * when the image has no history.  To be called with the gate open, by who has told of a
+ * change since `to`.
+ */
+int bmf_tracker_delta(struct bmf_tracker *tracker, uint64_t from, uint64_t to,
+		      struct bmf_bits **ret);
+
+/* Device and inode number of the image. */
+void bmf_tracker_inode(const struct bmf_tracker *tracker, dev_t *ret_dev, ino_t *ret_ino);
 
 /*
  * Metadata that moves ctime (mode, owner, times, names, xattrs) is about to change:

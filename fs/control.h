@@ -2,8 +2,8 @@
 /*
  * control.h - what mirrorctl asks of a running mirrorfs
  *
- * An ioctl(2) on a descriptor of the mount's root directory (any other inode gives
- * ENOTTY, but for MFS_CONTROL_SUSPECT).  Only the user who runs the daemon, and root, may (EPERM
+ * An ioctl(2) on a descriptor of the mount's root directory, or, where said, of a regular
+ * file (others give ENOTTY).  Only the user who runs the daemon, and root, may (EPERM
  * otherwise). Integers are in host order: both ends are on one machine, and every struct begins
  * with a version.  Sizes stay below the 16 KiB that an ioctl of a FUSE filesystem can carry.
  *
@@ -21,8 +21,14 @@
 #include <linux/ioctl.h>
 #include <stdint.h>
 
-#define MFS_CONTROL_VERSION 1
+#define MFS_CONTROL_VERSION 2
 #define MFS_CONTROL_LABEL 1024
+#define MFS_SNAPSHOT_NAME_MAX 63
+#define MFS_CONTROL_WHOLE 256
+#define MFS_CONTROL_REASON 512
+
+/* Where snapshots are, below the mount point; reachable, but never listed in its root. */
+#define MFS_SNAPSHOT_DIR ".mirrorfs/snapshot"
 
 /*
  * In flags of INFO.  The source is on a read-only filesystem and nothing is tracked: COMMIT,
@@ -46,16 +52,30 @@ struct mfs_control_info {
 /*
  * A rollover.  When it returns, all bits before the checkpoint are in the sidecars.
  * ETIMEDOUT: a write has been in flight for too long, no checkpoint was made.
+ *
+ * With HOLD the checkpoint is kept as a snapshot.  `from` is a checkpoint: only blocks that
+ * changed between it and the new one are preserved when guests overwrite them, and all
+ * blocks of the images in `whole`; 0: all blocks of all images.  With OWNED the snapshot goes when
+ * the descriptor is closed that this was asked on, also by the death of its process.
+ * EEXIST: there is a snapshot of that name.
  */
+#define MFS_COMMIT_HOLD 1u
+#define MFS_COMMIT_OWNED 2u
+
 struct mfs_control_commit {
-	uint32_t version; /* in */
-	uint32_t reserved;
-	struct bmf_uuid replica;	       /* in: pending for it; none: for nobody */
-	char label[MFS_CONTROL_LABEL];	       /* in: where it is, NUL-terminated */
-	uint64_t number;		       /* out */
-	struct bmf_uuid uuid;		       /* out */
-	int64_t time_ns;		       /* out */
-	uint64_t gate_ns;		       /* out: how long writes were held */
+	uint32_t version;			  /* in */
+	uint32_t flags;				  /* in: MFS_COMMIT_... */
+	struct bmf_uuid replica;		  /* in: pending for it; none: for nobody */
+	char label[MFS_CONTROL_LABEL];		  /* in: where it is, NUL-terminated */
+	char name[MFS_SNAPSHOT_NAME_MAX + 1];	  /* in: of the snapshot; "": out, one was chosen */
+	uint64_t from;				  /* in */
+	uint32_t nwhole, reserved;		  /* in */
+	struct bmf_uuid whole[MFS_CONTROL_WHOLE]; /* in */
+	uint64_t number;			  /* out */
+	struct bmf_uuid uuid;			  /* out */
+	int64_t time_ns;			  /* out */
+	uint64_t gate_ns;			  /* out: how long writes were held */
+	uint64_t names_ns; /* out: how long changes of names and metadata were */
 	uint64_t images, adopted, untrackable; /* out */
 };
 
@@ -74,15 +94,76 @@ struct mfs_control_flush {
 	uint32_t reserved;
 };
 
+struct mfs_control_snapshot_delete {
+	uint32_t version; /* in */
+	uint32_t reserved;
+	char name[MFS_SNAPSHOT_NAME_MAX + 1]; /* in; ENOENT: there is none */
+};
+
+/* Names are listed by readdir of MFS_SNAPSHOT_DIR. */
+struct mfs_control_snapshot_info {
+	uint32_t version;		      /* in */
+	uint32_t owned;			      /* out: 1: it goes with the one who made it */
+	char name[MFS_SNAPSHOT_NAME_MAX + 1]; /* in; ENOENT: there is none */
+	uint64_t number;		      /* out: the checkpoint */
+	struct bmf_uuid uuid;		      /* out */
+	int64_t time_ns;		      /* out: ns since 1970 */
+	uint64_t images;		      /* out */
+	uint64_t preserved;		      /* out: bytes of old blocks that are kept for it */
+	int32_t broken;			      /* out: 0, or a negative errno: */
+	uint32_t reserved;
+	char reason[MFS_CONTROL_REASON]; /* out: why, one line for people; "" */
+};
+
+/*
+ * Of one block of an image in a snapshot: where its content at the instant is.
+ *
+ * Who reads the image itself, beside the daemon, reads the blocks first, and after that (a
+ * full memory barrier in between) `broken` and their states.  If it isn't broken and the states
+ * are SAME or BUSY, what was read is what was there at the instant.  Otherwise the file in the
+ * snapshot directory is to be read, which knows of all the rest, and gives ENODATA for LOST.
+ */
+enum mfs_block_state {
+	MFS_BLOCK_SAME = 0,	 /* the image still has it */
+	MFS_BLOCK_BUSY = 1,	 /* it does, and somebody is preserving it */
+	MFS_BLOCK_PRESERVED = 2, /* the image may have something else */
+	MFS_BLOCK_ZERO = 3,	 /* likewise; it was zeros */
+	MFS_BLOCK_LOST = 4,	 /* likewise, and it was not kept: not needed, or released */
+};
+
+/* Asked on a regular file in a snapshot.  Descriptors are those of the process INFO names. */
+struct mfs_control_snapshot_image {
+	uint32_t version;     /* in */
+	uint32_t block_shift; /* out */
+	int32_t image_fd;     /* out: O_PATH, of the image itself */
+	int32_t map_fd;	      /* out: the states, one byte a block */
+	int32_t status_fd;    /* out: an int32_t, not 0 once the snapshot is broken */
+	uint32_t reserved;
+	uint64_t nblocks; /* out */
+	uint64_t size;	  /* out: bytes, at the instant */
+};
+
+/* On the same: that range has been read, and need not be preserved any more. */
+struct mfs_control_snapshot_release {
+	uint32_t version; /* in */
+	uint32_t reserved;
+	uint64_t offset, nbytes; /* in */
+};
+
 #define MFS_CONTROL_INFO _IOR('m', 1, struct mfs_control_info)
 #define MFS_CONTROL_COMMIT _IOWR('m', 2, struct mfs_control_commit)
 #define MFS_CONTROL_ARRIVED _IOW('m', 3, struct mfs_control_arrived)
 #define MFS_CONTROL_FLUSH _IOW('m', 4, struct mfs_control_flush)
 
+#define MFS_CONTROL_SNAPSHOT_DELETE _IOW('m', 6, struct mfs_control_snapshot_delete)
+#define MFS_CONTROL_SNAPSHOT_INFO _IOWR('m', 7, struct mfs_control_snapshot_info)
+
 /*
- * The one that is for a regular file: an fsync of it failed beside the mount.  Its content
- * is in doubt, as if its guest's own fsync had failed.
+ * The others are for a regular file.  SUSPECT, also of one in a snapshot: an fsync of the image
+ * failed beside the mount; its content is in doubt, as if its guest's own fsync had failed.
  */
 #define MFS_CONTROL_SUSPECT _IO('m', 5)
+#define MFS_CONTROL_SNAPSHOT_IMAGE _IOWR('m', 8, struct mfs_control_snapshot_image)
+#define MFS_CONTROL_SNAPSHOT_RELEASE _IOW('m', 9, struct mfs_control_snapshot_release)
 
 #endif

@@ -6,10 +6,14 @@
  * down after the last.  Lock order, outermost first:
  *
  *   rollover (one at a time)
+ *   namespace (shared by changes of names and metadata, exclusive for a snapshot's beginning)
  *   handle->lock (of a directory stream, or of a handle's second descriptor)
+ *   snapshots->going (one that lets deleted snapshots go)
  *   gate (shared by writers, exclusive for the rollover)
  *   whatever bitmapfile/ takes inside
- *   nodes->lock, handles->lock (short; nothing is called with them held)
+ *   snapshots->lock, then a snapshot's lock
+ *   an image's lock in a snapshot
+ *   nodes->lock, handles->lock, preserve->lock (short; nothing is called with them held)
  */
 #ifndef FS_FS_H
 #define FS_FS_H
@@ -19,6 +23,7 @@
 #include "fs/gate.h"
 #include "fs/handle.h"
 #include "fs/node.h"
+#include "fs/snapshot.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -36,6 +41,12 @@ struct mfs {
 	struct mfs_gate gate;
 	struct mfs_nodes nodes;
 	struct mfs_handles handles;
+	struct mfs_snapshots snapshots;
+	/*
+	 * Held shared by who changes a name or metadata, exclusively while a snapshot reads
+	 * the tree and begins.
+	 */
+	pthread_rwlock_t namespace;
 	pthread_mutex_t rollover;
 };
 

@@ -13,6 +13,14 @@
  * writer and waits for it.  If W2 reads true, the writer takes its 1 back and
  * waits outside.
  *
+ * Why a drained gate holds nobody who could still use what was taken away (T) before.
+ * Writers are counted by phase.  D1 waits until the other phase is empty, D2 makes it
+ * the one in which new writers are counted, D3 waits until the old one is empty.  A writer counts
+ * itself (W1), then looks for what it may use (W3).  If its count isn't seen in D1 or D3, W1
+ * comes after that, hence after T, and W3 does too.  One that read the phase long ago may be
+ * counted in the wrong one; that only makes a drain wait for it that needn't.  New writers are
+ * counted elsewhere, so D3 ends however many there are.
+ *
  * Why no wake-up is lost.  A writer that leaves does L1 inside -= 1, then L2 reads
  * closed.  The closer counts with `lock` held and sleeps only when it found
  * somebody.  If its C2 came before L1, then C1 came before L2, which reads true, so
@@ -27,13 +35,21 @@
 
 #include "fs/gate.h"
 
+#include "fs/deadline.h"
+
+#include <errno.h>
 #include <stdbool.h>
 #include <time.h>
+
+#define DRAIN_POLL_US 200
 
 /* This thread's shard, plus one; 0: not chosen yet. */
 static _Thread_local unsigned int my_shard;
 
-static atomic_ulong *shard_of_thread(struct mfs_gate *gate)
+/* The phase that this thread was counted in when it entered. */
+static _Thread_local unsigned int my_phase;
+
+static struct mfs_gate_shard *shard_of_thread(struct mfs_gate *gate)
 {
 	static atomic_uint next;
 
@@ -41,24 +57,22 @@ static atomic_ulong *shard_of_thread(struct mfs_gate *gate)
 	if (my_shard == 0)
 		my_shard = 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) %
 				       MFS_GATE_SHARDS;
-	return &gate->shards[my_shard - 1].inside;
+	return &gate->shards[my_shard - 1];
 }
 
 void mfs_gate_init(struct mfs_gate *gate)
 {
-	pthread_condattr_t attr;
-
 	for (unsigned int i = 0; i < MFS_GATE_SHARDS; i++)
-		atomic_init(&gate->shards[i].inside, 0);
+		for (unsigned int phase = 0; phase < 2; phase++)
+			atomic_init(&gate->shards[i].inside[phase], 0);
 	atomic_init(&gate->closed, false);
+	atomic_init(&gate->phase, 0);
 	/* With default attributes none of these can fail on Linux. */
+	pthread_mutex_init(&gate->drainer, NULL);
 	pthread_mutex_init(&gate->closer, NULL);
 	pthread_mutex_init(&gate->lock, NULL);
 	pthread_cond_init(&gate->opened, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&gate->left, &attr);
-	pthread_condattr_destroy(&attr);
+	mfs_deadline_cond_init(&gate->left);
 }
 
 void mfs_gate_destroy(struct mfs_gate *gate)
@@ -67,6 +81,7 @@ void mfs_gate_destroy(struct mfs_gate *gate)
 	pthread_cond_destroy(&gate->opened);
 	pthread_mutex_destroy(&gate->lock);
 	pthread_mutex_destroy(&gate->closer);
+	pthread_mutex_destroy(&gate->drainer);
 }
 
 static void step_out(struct mfs_gate *gate, atomic_ulong *inside)
@@ -81,9 +96,13 @@ static void step_out(struct mfs_gate *gate, atomic_ulong *inside)
 
 void mfs_gate_enter(struct mfs_gate *gate)
 {
-	atomic_ulong *inside = shard_of_thread(gate);
+	struct mfs_gate_shard *shard = shard_of_thread(gate);
 
 	for (;;) {
+		atomic_ulong *inside;
+
+		my_phase = atomic_load(&gate->phase);
+		inside = &shard->inside[my_phase];
 		atomic_fetch_add(inside, 1);
 		if (!atomic_load(&gate->closed))
 			return;
@@ -98,15 +117,20 @@ void mfs_gate_enter(struct mfs_gate *gate)
 
 void mfs_gate_leave(struct mfs_gate *gate)
 {
-	step_out(gate, shard_of_thread(gate));
+	step_out(gate, &shard_of_thread(gate)->inside[my_phase]);
+}
+
+static bool is_phase_empty(struct mfs_gate *gate, unsigned int phase)
+{
+	for (unsigned int i = 0; i < MFS_GATE_SHARDS; i++)
+		if (atomic_load(&gate->shards[i].inside[phase]) != 0)
+			return false;
+	return true;
 }
 
 static bool is_empty(struct mfs_gate *gate)
 {
-	for (unsigned int i = 0; i < MFS_GATE_SHARDS; i++)
-		if (atomic_load(&gate->shards[i].inside) != 0)
-			return false;
-	return true;
+	return is_phase_empty(gate, 0) && is_phase_empty(gate, 1);
 }
 
 void mfs_gate_open(struct mfs_gate *gate)
@@ -120,16 +144,9 @@ void mfs_gate_open(struct mfs_gate *gate)
 
 int mfs_gate_close(struct mfs_gate *gate, unsigned int timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = mfs_deadline(timeout_ms);
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&gate->closer);
 	atomic_store(&gate->closed, true);
 	pthread_mutex_lock(&gate->lock);
@@ -141,4 +158,34 @@ int mfs_gate_close(struct mfs_gate *gate, unsigned int timeout_ms)
 	if (r != 0)
 		mfs_gate_open(gate);
 	return -r;
+}
+
+/* Nobody is woken for it: a drain is in no hurry, and leaving must stay cheap. */
+static int wait_for_phase(struct mfs_gate *gate, unsigned int phase, const struct timespec *until)
+{
+	const struct timespec pause = { .tv_nsec = DRAIN_POLL_US * 1000L };
+
+	while (!is_phase_empty(gate, phase)) {
+		if (mfs_deadline_passed(until))
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+int mfs_gate_drain(struct mfs_gate *gate, unsigned int timeout_ms)
+{
+	struct timespec until = mfs_deadline(timeout_ms);
+	unsigned int phase;
+	int r;
+
+	pthread_mutex_lock(&gate->drainer);
+	phase = atomic_load(&gate->phase);
+	r = wait_for_phase(gate, !phase, &until);
+	if (r == 0) {
+		atomic_store(&gate->phase, !phase);
+		r = wait_for_phase(gate, phase, &until);
+	}
+	pthread_mutex_unlock(&gate->drainer);
+	return r;
 }

@@ -6,6 +6,9 @@
  * that they share.  Whoever closes the gate waits until every writer inside has
  * left, and keeps all others outside until it opens it again.
  *
+ * Who has taken something away that writers inside may be using drains the gate: that waits
+ * for those inside, and keeps nobody out.
+ *
  * Enter and leave pair up in one thread, and do not nest: a thread inside that
  * enters again while somebody closes the gate waits for itself.  All functions
  * are thread safe; close and open pair up in one thread, and a second closer waits for
@@ -21,16 +24,18 @@
 #define MFS_GATE_SHARDS 32
 
 struct mfs_gate_shard {
-	alignas(64) atomic_ulong inside;
+	alignas(64) atomic_ulong inside[2]; /* by phase */
 };
 
 struct mfs_gate {
 	struct mfs_gate_shard shards[MFS_GATE_SHARDS];
 	alignas(64) atomic_bool closed;
-	pthread_mutex_t closer; /* held from close to open; taken before lock */
-	pthread_mutex_t lock;	/* for the two conditions */
-	pthread_cond_t opened;	/* closed has become false */
-	pthread_cond_t left;	/* a writer has left a closed gate */
+	atomic_uint phase;	 /* 0 or 1: where who enters is counted; changed by drain only */
+	pthread_mutex_t drainer; /* one drain at a time; taken before all others */
+	pthread_mutex_t closer;	 /* held from close to open; taken before lock */
+	pthread_mutex_t lock;	 /* for the two conditions */
+	pthread_cond_t opened;	 /* closed has become false */
+	pthread_cond_t left;	 /* a writer has left a closed gate */
 };
 
 void mfs_gate_init(struct mfs_gate *gate);
@@ -46,5 +51,11 @@ void mfs_gate_leave(struct mfs_gate *gate);
  */
 int mfs_gate_close(struct mfs_gate *gate, unsigned int timeout_ms);
 void mfs_gate_open(struct mfs_gate *gate);
+
+/*
+ * When it returns 0, every writer that was inside when it was called has left, and those
+ * that are inside now see what the caller did before.  -ETIMEDOUT: one is still inside.
+ */
+int mfs_gate_drain(struct mfs_gate *gate, unsigned int timeout_ms);
 
 #endif

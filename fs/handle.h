@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -32,9 +33,10 @@ struct mfs_handle {
 	enum { MFS_NOT_ASKED, MFS_CACHED, MFS_DIRECT_IO } direct_io; /* see below */
 
 	/* of a directory */
-	DIR *dir;		/* owns fd */
-	struct dirent *pending; /* was read but did not fit into the last reply */
-	off_t offset;		/* of the next entry to be read */
+	DIR *dir;		    /* owns fd */
+	struct dirent *pending;	    /* was read but did not fit into the last reply */
+	off_t offset;		    /* of the next entry to be read */
+	atomic_bool owns_snapshots; /* they go with it */
 };
 
 struct mfs_handles {

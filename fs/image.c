@@ -33,6 +33,20 @@ static void note_size(struct mfs *fs, struct bmf_tracker *tracker, int fd)
 		bmf_tracker_set_size(tracker, (uint64_t)st.st_size);
 }
 
+/*
+ * What comes before every change of bytes: it is noted (I1), then what snapshots need of
+ * the old content is preserved.
+ */
+static int before_change(struct mfs *fs, struct bmf_tracker *tracker, uint64_t offset,
+			 uint64_t nbytes)
+{
+	int r = bmf_tracker_change(tracker, offset, nbytes);
+
+	if (r == 0)
+		mfs_snapshots_before_change(fs, &fs->snapshots, tracker, offset, nbytes);
+	return r;
+}
+
 /* A change that moves times but no byte. */
 static int no_change(struct bmf_tracker *tracker)
 {
@@ -66,7 +80,7 @@ ssize_t mfs_image_write(struct mfs *fs, struct bmf_tracker *tracker, int fd, con
 	ssize_t r;
 
 	mfs_gate_enter(&fs->gate);
-	r = bmf_tracker_change(tracker, (uint64_t)offset, nbytes); /* I1: before the write */
+	r = before_change(fs, tracker, (uint64_t)offset, nbytes);
 	if (r == 0) {
 		r = fs->io->pwrite(fs->io, fd, buf, nbytes, offset);
 		failed = r < 0;
@@ -81,12 +95,12 @@ ssize_t mfs_image_write(struct mfs *fs, struct bmf_tracker *tracker, int fd, con
 	return r;
 }
 
-static int change_size(struct bmf_tracker *tracker, off_t from, off_t to)
+static int change_size(struct mfs *fs, struct bmf_tracker *tracker, off_t from, off_t to)
 {
 	if (to > from)
-		return bmf_tracker_change(tracker, (uint64_t)from, (uint64_t)(to - from));
+		return before_change(fs, tracker, (uint64_t)from, (uint64_t)(to - from));
 	if (to < from)
-		return bmf_tracker_change(tracker, (uint64_t)to, (uint64_t)(from - to));
+		return before_change(fs, tracker, (uint64_t)to, (uint64_t)(from - to));
 	return no_change(tracker);
 }
 
@@ -98,7 +112,7 @@ static int truncate_in_gate(struct mfs *fs, struct bmf_tracker *tracker, int fd,
 
 	r = io->fstat(io, fd, &st);
 	if (r == 0)
-		r = change_size(tracker, st.st_size, size);
+		r = change_size(fs, tracker, st.st_size, size);
 	if (r < 0)
 		return r;
 	r = io->ftruncate(io, fd, size);
@@ -134,8 +148,8 @@ int mfs_image_truncate_node(struct mfs *fs, struct mfs_node *node, off_t size)
 }
 
 /* What an fallocate of that mode may change in an image of that size. */
-static int change_by_fallocate(struct bmf_tracker *tracker, int mode, off_t offset, off_t nbytes,
-			       off_t size)
+static int change_by_fallocate(struct mfs *fs, struct bmf_tracker *tracker, int mode, off_t offset,
+			       off_t nbytes, off_t size)
 {
 	off_t end = offset + nbytes;
 
@@ -144,14 +158,14 @@ static int change_by_fallocate(struct bmf_tracker *tracker, int mode, off_t offs
 	case FALLOC_FL_UNSHARE_RANGE:
 		if ((mode & FALLOC_FL_KEEP_SIZE) || end <= size)
 			return no_change(tracker);
-		return change_size(tracker, size, end);
+		return change_size(fs, tracker, size, end);
 	case FALLOC_FL_PUNCH_HOLE:
 	case FALLOC_FL_ZERO_RANGE:
 		if ((mode & FALLOC_FL_KEEP_SIZE) && end > size)
 			end = size;
 		if (end <= offset)
 			return no_change(tracker);
-		return bmf_tracker_change(tracker, (uint64_t)offset, (uint64_t)(end - offset));
+		return before_change(fs, tracker, (uint64_t)offset, (uint64_t)(end - offset));
 	case FALLOC_FL_COLLAPSE_RANGE:
 	case FALLOC_FL_INSERT_RANGE:
 		/*
@@ -159,11 +173,11 @@ static int change_by_fallocate(struct bmf_tracker *tracker, int mode, off_t offs
 		 * holds the inode's lock, so nobody appends between fstat and fallocate.
 		 */
 		if (mode & FALLOC_FL_INSERT_RANGE &&
-		    bmf_tracker_change(tracker, (uint64_t)size, (uint64_t)nbytes) < 0)
+		    before_change(fs, tracker, (uint64_t)size, (uint64_t)nbytes) < 0)
 			return -EIO;
 		/* by the size that is, not as it was noted: a note may have failed (I1) */
-		return offset < size ? bmf_tracker_change(tracker, (uint64_t)offset,
-							  (uint64_t)(size - offset))
+		return offset < size ? before_change(fs, tracker, (uint64_t)offset,
+						     (uint64_t)(size - offset))
 				     : no_change(tracker);
 	default:
 		return -EOPNOTSUPP; /* what is not known can't be tracked */
@@ -184,7 +198,7 @@ static int fallocate_in_gate(struct mfs *fs, struct bmf_tracker *tracker, int fd
 		return -EFBIG;
 	r = io->fstat(io, fd, &st);
 	if (r == 0)
-		r = change_by_fallocate(tracker, mode, offset, nbytes, st.st_size);
+		r = change_by_fallocate(fs, tracker, mode, offset, nbytes, st.st_size);
 	if (r < 0)
 		return r;
 	r = io->fallocate(io, fd, mode, offset, nbytes);
@@ -218,7 +232,7 @@ static ssize_t copy_in_gate(struct mfs *fs, int fd_in, off_t offset_in, struct b
 	if ((off_t)nbytes > st.st_size - offset_in)
 		nbytes = (size_t)(st.st_size - offset_in);
 
-	r = bmf_tracker_change(tracker, (uint64_t)offset_out, nbytes); /* I1 */
+	r = before_change(fs, tracker, (uint64_t)offset_out, nbytes);
 	if (r < 0)
 		return r;
 	r = io->copy_file_range(io, fd_in, offset_in, fd_out, offset_out, nbytes);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* keeper.c - the threads that keep the sidecars close to what is in memory */
+/* keeper.c - the threads that look after sidecars and snapshots every few seconds */
 #include "config.h"
 
 #include "fs/keeper.h"
 
 #include "bitmapfile/source.h"
+#include "fs/deadline.h"
+#include "fs/fs.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,7 +18,7 @@
 #define RENEW_SECONDS 5
 
 struct mfs_keeper {
-	struct bmf_source *source;
+	struct mfs *fs;
 	unsigned int interval; /* seconds */
 	pthread_t thread, renewer;
 	pthread_mutex_t lock;
@@ -27,12 +29,10 @@ struct mfs_keeper {
 /* Sleeps; true when it is time to stop. */
 static bool rest(struct mfs_keeper *keeper, unsigned int seconds)
 {
-	struct timespec until;
+	struct timespec until = mfs_deadline(seconds * 1000);
 	bool stop;
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += seconds;
 	pthread_mutex_lock(&keeper->lock);
 	while (!keeper->stop && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&keeper->stopped, &keeper->lock, &until);
@@ -45,8 +45,10 @@ static void *keep(void *arg)
 {
 	struct mfs_keeper *keeper = arg;
 
-	while (!rest(keeper, keeper->interval))
-		bmf_source_keep(keeper->source);
+	while (!rest(keeper, keeper->interval)) {
+		mfs_snapshots_keep(keeper->fs);
+		bmf_source_keep(keeper->fs->source);
+	}
 	return NULL;
 }
 
@@ -56,7 +58,7 @@ static void *renew(void *arg)
 	struct mfs_keeper *keeper = arg;
 
 	while (!rest(keeper, RENEW_SECONDS))
-		bmf_source_renew(keeper->source);
+		bmf_source_renew(keeper->fs->source);
 	return NULL;
 }
 
@@ -75,21 +77,17 @@ static void keeper_free(struct mfs_keeper *keeper)
 	free(keeper);
 }
 
-int mfs_keeper_start(struct bmf_source *source, unsigned int interval, struct mfs_keeper **ret)
+int mfs_keeper_start(struct mfs *fs, unsigned int interval, struct mfs_keeper **ret)
 {
 	struct mfs_keeper *keeper = calloc(1, sizeof(*keeper));
-	pthread_condattr_t attr;
 	int r;
 
 	if (!keeper)
 		return -ENOMEM;
-	keeper->source = source;
+	keeper->fs = fs;
 	keeper->interval = interval;
 	pthread_mutex_init(&keeper->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&keeper->stopped, &attr);
-	pthread_condattr_destroy(&attr);
+	mfs_deadline_cond_init(&keeper->stopped);
 	r = -pthread_create(&keeper->thread, NULL, keep, keeper);
 	if (r < 0) {
 		keeper_free(keeper);

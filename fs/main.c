@@ -211,7 +211,7 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 	int r = 0;
 
 	if (fs->source)
-		r = mfs_keeper_start(fs->source, options->save_interval, &keeper);
+		r = mfs_keeper_start(fs, options->save_interval, &keeper);
 	if (r == 0) {
 		if (!options->foreground) {
 			mfs_log_to_syslog();
@@ -228,6 +228,7 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 
 static int init(struct mfs *fs, struct fuse_session *session, int source_fd)
 {
+	pthread_rwlockattr_t attr;
 	int r;
 
 	*fs = (struct mfs){
@@ -244,6 +245,11 @@ static int init(struct mfs *fs, struct fuse_session *session, int source_fd)
 	mfs_handles_init(&fs->handles);
 	mfs_gate_init(&fs->gate);
 	pthread_mutex_init(&fs->rollover, NULL);
+	/* by default a snapshot would wait for as long as there are changes of names */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&fs->namespace, &attr);
+	pthread_rwlockattr_destroy(&attr);
 	return 0;
 }
 
@@ -254,12 +260,14 @@ static int finish(struct mfs *fs, const struct mfs_options *options)
 
 	mfs_handles_destroy(&fs->handles);
 	mfs_nodes_destroy(&fs->nodes);
+	mfs_snapshots_close(fs);
 	if (fs->source)
 		r = bmf_source_close(fs->source);
 	if (r < 0)
 		mfs_log(LOG_ERR,
 			"save bitmaps of '%s': %s: what could not be saved will be copied in full",
 			options->source, mfs_reason(r));
+	pthread_rwlock_destroy(&fs->namespace);
 	pthread_mutex_destroy(&fs->rollover);
 	mfs_gate_destroy(&fs->gate);
 	return r;
@@ -272,10 +280,15 @@ static int finish(struct mfs *fs, const struct mfs_options *options)
 static int run_session(struct mfs *fs, struct fuse_session *session,
 		       const struct mfs_options *options)
 {
+	const struct mfs_snapshots_options snapshots_options = {
+		.preserve_limit = options->preserve_limit,
+		.preserve_timeout = options->preserve_timeout,
+	};
 	bool mounted = false;
 	int r, r_finish;
 
 	r = open_source(fs, options);
+	mfs_snapshots_open(fs, &snapshots_options);
 	if (r == 0) {
 		r = mount_session(session, options->mountpoint);
 		mounted = r == 0;

@@ -44,6 +44,12 @@ void mfs_reply_node(fuse_req_t req, struct mfs_node *node, const struct stat *st
 /* Answers 0, or an error when r is a negative errno. */
 void mfs_reply(fuse_req_t req, int r);
 
+/*
+ * Answers getxattr or listxattr, of whom size bytes were asked (0: only how many there are):
+ * n bytes of buf, or an error when n is a negative errno.
+ */
+void mfs_reply_xattr(fuse_req_t req, const char *buf, ssize_t n, size_t size);
+
 /* Attributes as seen through the mount. */
 struct stat mfs_attributes(const struct mfs *fs, const struct stat *st);
 

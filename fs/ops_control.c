@@ -10,20 +10,13 @@
 #include "bitmapfile/tracker.h"
 #include "fs/control.h"
 #include "fs/image.h"
-#include "fs/log.h"
 #include "fs/ops.h"
+#include "fs/rollover.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-/*
- * How long a checkpoint may hold up all writers because one of them does not come back
- * from its storage (I3).
- */
-#define GATE_TIMEOUT_MS 2000
 
 union message {
 	uint32_t version; /* comes first in all of them */
@@ -31,15 +24,9 @@ union message {
 	struct mfs_control_commit commit;
 	struct mfs_control_arrived arrived;
 	struct mfs_control_flush flush;
+	struct mfs_control_snapshot_delete snapshot_delete;
+	struct mfs_control_snapshot_info snapshot_info;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* NULL for an empty one: nothing is known of where the replica is. */
 static const char *label_of(const char label[MFS_CONTROL_LABEL])
@@ -47,9 +34,9 @@ static const char *label_of(const char label[MFS_CONTROL_LABEL])
 	return label[0] ? label : NULL;
 }
 
-static bool is_terminated(const char label[MFS_CONTROL_LABEL])
+static bool is_terminated(const char *text, size_t room)
 {
-	return memchr(label, '\0', MFS_CONTROL_LABEL) != NULL;
+	return memchr(text, '\0', room) != NULL;
 }
 
 static int add_tracking(struct mfs *fs, struct mfs_control_info *info)
@@ -87,63 +74,42 @@ static int do_info(struct mfs *fs, struct mfs_control_info *info)
 	return fs->source ? add_tracking(fs, info) : 0;
 }
 
-static int commit_locked(struct mfs *fs, struct mfs_control_commit *message)
+static int do_commit(struct mfs *fs, struct mfs_handle *handle, struct mfs_control_commit *message)
 {
-	struct bmf_commit commit;
-	struct bmf_error err;
-	uint64_t start, gate_ns;
-	int r;
-
-	start = monotonic_ns();
-	r = mfs_gate_close(&fs->gate, GATE_TIMEOUT_MS);
-	if (r < 0) {
-		mfs_log(LOG_WARNING, "make checkpoint: a write has been in flight for %d ms",
-			GATE_TIMEOUT_MS);
-		return r;
-	}
-	bmf_source_advance(fs->source);
-	mfs_gate_open(&fs->gate);
-	gate_ns = monotonic_ns() - start;
-
-	r = bmf_source_commit(fs->source, &message->replica, label_of(message->label), &commit,
-			      &err);
-	if (r < 0) {
-		mfs_log(LOG_ERR, "%s", mfs_reason_of(&err));
-		return r;
-	}
-	message->number = commit.checkpoint.number;
-	message->uuid = commit.checkpoint.uuid;
-	message->time_ns = commit.checkpoint.time_ns;
-	message->gate_ns = gate_ns;
-	message->images = commit.images;
-	message->adopted = commit.adopted;
-	message->untrackable = commit.untrackable;
-	return 0;
-}
-
-static int do_commit(struct mfs *fs, struct mfs_control_commit *message)
-{
-	int r;
-
-	if (!is_terminated(message->label))
+	if (!is_terminated(message->label, sizeof(message->label)) ||
+	    !is_terminated(message->name, sizeof(message->name)) ||
+	    (message->flags & ~(MFS_COMMIT_HOLD | MFS_COMMIT_OWNED)) != 0 ||
+	    message->nwhole > MFS_CONTROL_WHOLE)
 		return -EINVAL;
-	pthread_mutex_lock(&fs->rollover);
-	r = commit_locked(fs, message);
-	pthread_mutex_unlock(&fs->rollover);
-	return r;
+	return mfs_rollover(fs, handle, message);
 }
 
 static int do_arrived(struct mfs *fs, const struct mfs_control_arrived *message)
 {
 	struct bmf_checkpoint checkpoint = { .number = message->number, .uuid = message->uuid };
 
-	if (!is_terminated(message->label))
+	if (!is_terminated(message->label, sizeof(message->label)))
 		return -EINVAL;
 	return bmf_source_arrived(fs->source, &message->replica, &checkpoint,
 				  label_of(message->label));
 }
 
-static int carry_out(struct mfs *fs, unsigned int cmd, union message *message)
+static int do_snapshot_delete(struct mfs *fs, const struct mfs_control_snapshot_delete *message)
+{
+	if (!is_terminated(message->name, sizeof(message->name)))
+		return -EINVAL;
+	return mfs_snapshot_delete(fs, message->name);
+}
+
+static int do_snapshot_info(struct mfs *fs, struct mfs_control_snapshot_info *message)
+{
+	if (!is_terminated(message->name, sizeof(message->name)))
+		return -EINVAL;
+	return mfs_snapshot_info(fs, message);
+}
+
+static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd,
+		     union message *message)
 {
 	if (!fs->source && cmd != MFS_CONTROL_INFO)
 		return -EROFS;
@@ -153,9 +119,13 @@ static int carry_out(struct mfs *fs, unsigned int cmd, union message *message)
 	case MFS_CONTROL_INFO:
 		return do_info(fs, &message->info);
 	case MFS_CONTROL_COMMIT:
-		return do_commit(fs, &message->commit);
+		return do_commit(fs, handle, &message->commit);
 	case MFS_CONTROL_ARRIVED:
 		return do_arrived(fs, &message->arrived);
+	case MFS_CONTROL_SNAPSHOT_DELETE:
+		return do_snapshot_delete(fs, &message->snapshot_delete);
+	case MFS_CONTROL_SNAPSHOT_INFO:
+		return do_snapshot_info(fs, &message->snapshot_info);
 	default: /* MFS_CONTROL_FLUSH: is_known() let no other in */
 		return bmf_source_flush(fs->source);
 	}
@@ -185,7 +155,8 @@ static int suspect(fuse_req_t req, fuse_ino_t ino)
 static bool is_known(unsigned int cmd)
 {
 	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT || cmd == MFS_CONTROL_ARRIVED ||
-	       cmd == MFS_CONTROL_FLUSH;
+	       cmd == MFS_CONTROL_FLUSH || cmd == MFS_CONTROL_SNAPSHOT_DELETE ||
+	       cmd == MFS_CONTROL_SNAPSHOT_INFO;
 }
 
 void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
@@ -199,7 +170,6 @@ void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	int r;
 
 	(void)arg;
-	(void)fi;
 	if (cmd == MFS_CONTROL_SUSPECT) {
 		mfs_reply(req, suspect(req, ino));
 		return;
@@ -219,7 +189,7 @@ void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	memset(&message, 0, sizeof(message));
 	if (in_nbytes > 0)
 		memcpy(&message, in_buf, in_nbytes);
-	r = carry_out(mfs_of(req), cmd, &message);
+	r = carry_out(mfs_of(req), mfs_handle_of(fi), cmd, &message);
 	if (r < 0)
 		mfs_reply(req, r);
 	else

@@ -40,8 +40,13 @@ void mfs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void mfs_op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct mfs_handle *handle = mfs_handle_of(fi);
+	struct mfs *fs = mfs_of(req);
+
 	(void)ino;
-	mfs_handle_close(mfs_of(req), mfs_handle_of(fi));
+	if (atomic_load(&handle->owns_snapshots))
+		mfs_snapshots_disown(fs, handle);
+	mfs_handle_close(fs, handle);
 	mfs_reply(req, 0);
 }
 

@@ -10,23 +10,14 @@
 #include "fs/creds.h"
 #include "fs/image.h"
 #include "fs/ops.h"
-
-#include "bitmapfile/store.h"
+#include "fs/xattr.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
-/* XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel: no filesystem has more. */
-#define XATTR_MAX 65536
-
-static bool is_hidden(const char *name)
-{
-	return strncmp(name, BMF_XATTR_PREFIX, strlen(BMF_XATTR_PREFIX)) == 0;
-}
-
-static void reply_bytes(fuse_req_t req, const char *buf, ssize_t n, size_t size)
+void mfs_reply_xattr(fuse_req_t req, const char *buf, ssize_t n, size_t size)
 {
 	if (n < 0)
 		mfs_reply(req, (int)n);
@@ -44,9 +35,9 @@ void mfs_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t si
 	char *value = NULL;
 	ssize_t n;
 
-	if (size > XATTR_MAX)
-		size = XATTR_MAX;
-	if (is_hidden(name)) {
+	if (size > MFS_XATTR_MAX)
+		size = MFS_XATTR_MAX;
+	if (mfs_xattr_is_hidden(name)) {
 		mfs_reply(req, -ENODATA);
 		return;
 	}
@@ -58,7 +49,7 @@ void mfs_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t si
 		}
 	}
 	n = getxattr(path.text, name, value, size);
-	reply_bytes(req, value, n < 0 ? -errno : n, size);
+	mfs_reply_xattr(req, value, n < 0 ? -errno : n, size);
 	free(value);
 }
 
@@ -70,7 +61,7 @@ static ssize_t filter(char *list, ssize_t n)
 
 	for (const char *name = list; name < list + n; name += length) {
 		length = strlen(name) + 1;
-		if (is_hidden(name))
+		if (mfs_xattr_is_hidden(name))
 			continue;
 		memmove(to, name, length);
 		to += length;
@@ -81,7 +72,7 @@ static ssize_t filter(char *list, ssize_t n)
 void mfs_op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct mfs_proc_path path = mfs_proc_path(mfs_node_of(mfs_of(req), ino)->fd);
-	char *list = malloc(XATTR_MAX);
+	char *list = malloc(MFS_XATTR_MAX);
 	ssize_t n;
 
 	if (!list) {
@@ -89,9 +80,9 @@ void mfs_op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 		return;
 	}
 	/* In full also when only its size is asked for: that is the size after filtering. */
-	n = listxattr(path.text, list, XATTR_MAX);
+	n = listxattr(path.text, list, MFS_XATTR_MAX);
 	n = n < 0 ? -errno : filter(list, n);
-	reply_bytes(req, list, n, size);
+	mfs_reply_xattr(req, list, n, size);
 	free(list);
 }
 
@@ -102,7 +93,7 @@ void mfs_op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const cha
 	struct mfs_node *node = mfs_node_of(fs, ino);
 	int r = 0;
 
-	if (is_hidden(name)) {
+	if (mfs_xattr_is_hidden(name)) {
 		mfs_reply(req, -EPERM);
 		return;
 	}
@@ -119,7 +110,7 @@ void mfs_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	struct mfs_node *node = mfs_node_of(fs, ino);
 	int r = 0;
 
-	if (is_hidden(name)) {
+	if (mfs_xattr_is_hidden(name)) {
 		mfs_reply(req, -EPERM);
 		return;
 	}

@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #define SAVE_INTERVAL_DEFAULT 5
-#define SAVE_INTERVAL_MAX 3600
+#define PRESERVE_TIMEOUT_DEFAULT 5
+#define SECONDS_MAX 3600
 #define REGION_SHIFT_MIN 20
 #define REGION_SHIFT_MAX 30
 
@@ -31,6 +32,8 @@ enum {
 	KEY_BLOCK_SIZE,
 	KEY_REGION_SIZE,
 	KEY_SAVE_INTERVAL,
+	KEY_PRESERVE_LIMIT,
+	KEY_PRESERVE_TIMEOUT,
 	KEY_FSNAME,
 	KEY_MAX_READ,
 	KEY_IGNORE,
@@ -52,6 +55,8 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("block_size=", KEY_BLOCK_SIZE),
 	FUSE_OPT_KEY("region_size=", KEY_REGION_SIZE),
 	FUSE_OPT_KEY("save_interval=", KEY_SAVE_INTERVAL),
+	FUSE_OPT_KEY("preserve_limit=", KEY_PRESERVE_LIMIT),
+	FUSE_OPT_KEY("preserve_timeout=", KEY_PRESERVE_TIMEOUT),
 	FUSE_OPT_KEY("fsname=", KEY_FSNAME),
 	FUSE_OPT_KEY("max_read=", KEY_MAX_READ), /* INIT would have to ask for the same */
 	/* Asked for always, or for mount(8) and the init system: nothing to do here. */
@@ -87,10 +92,10 @@ static const struct fuse_opt specs[] = {
 /* Says why an option can't be taken. */
 #define refuse(...) (mfs_log(LOG_ERR, __VA_ARGS__), -1)
 
-/* A power of two with an optional suffix, such as 64K; -EINVAL for anything else. */
-static int parse_size(const char *text, unsigned int *ret_shift)
+/* Bytes with an optional suffix, such as 64K; -EINVAL for anything else, and for nothing at all. */
+static int parse_bytes(const char *text, uint64_t *ret)
 {
-	static const char suffixes[] = "KMG";
+	static const char suffixes[] = "KMGT";
 	unsigned long long value;
 	const char *suffix;
 	char *end;
@@ -99,14 +104,25 @@ static int parse_size(const char *text, unsigned int *ret_shift)
 		return -EINVAL;
 	errno = 0;
 	value = strtoull(text, &end, 10);
-	if (errno != 0 || value > UINT64_C(1) << 40)
-		return -EINVAL;
 	suffix = *end ? strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
+	if (errno != 0 || value > (UINT64_MAX >> 40))
+		return -EINVAL;
 	if (suffix) {
 		value <<= 10 * (suffix - suffixes + 1);
 		end++;
 	}
-	if (*end != '\0' || value == 0 || (value & (value - 1)) != 0)
+	if (*end != '\0' || value == 0)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+/* A power of two. */
+static int parse_size(const char *text, unsigned int *ret_shift)
+{
+	uint64_t value;
+
+	if (parse_bytes(text, &value) < 0 || (value & (value - 1)) != 0)
 		return -EINVAL;
 	*ret_shift = (unsigned int)__builtin_ctzll(value);
 	return 0;
@@ -131,16 +147,25 @@ static int parse_region_size(struct mfs_options *options, const char *text)
 	return 0;
 }
 
-static int parse_save_interval(struct mfs_options *options, const char *text)
+/* name: with its equals sign */
+static int parse_seconds(const char *name, const char *text, unsigned int *ret)
 {
 	unsigned long value = 0;
 	char *end = NULL;
 
 	if (*text >= '0' && *text <= '9')
 		value = strtoul(text, &end, 10);
-	if (!end || *end != '\0' || value < 1 || value > SAVE_INTERVAL_MAX)
-		return refuse("read option 'save_interval=%s': give seconds from 1 to 3600", text);
-	options->save_interval = (unsigned int)value;
+	if (!end || *end != '\0' || value < 1 || value > SECONDS_MAX)
+		return refuse("read option '%s%s': give seconds from 1 to %d", name, text,
+			      SECONDS_MAX);
+	*ret = (unsigned int)value;
+	return 0;
+}
+
+static int parse_preserve_limit(struct mfs_options *options, const char *text)
+{
+	if (parse_bytes(text, &options->preserve_limit) < 0)
+		return refuse("read option 'preserve_limit=%s': give bytes, such as 10G", text);
 	return 0;
 }
 
@@ -199,7 +224,13 @@ static int take_option(void *data, const char *arg, int key, struct fuse_args *o
 	case KEY_REGION_SIZE:
 		return parse_region_size(options, strchr(arg, '=') + 1);
 	case KEY_SAVE_INTERVAL:
-		return parse_save_interval(options, strchr(arg, '=') + 1);
+		return parse_seconds("save_interval=", strchr(arg, '=') + 1,
+				     &options->save_interval);
+	case KEY_PRESERVE_LIMIT:
+		return parse_preserve_limit(options, strchr(arg, '=') + 1);
+	case KEY_PRESERVE_TIMEOUT:
+		return parse_seconds("preserve_timeout=", strchr(arg, '=') + 1,
+				     &options->preserve_timeout);
 	case KEY_FSNAME:
 		return set_string(&options->fsname, strchr(arg, '=') + 1);
 	case KEY_MAX_READ:
@@ -225,6 +256,7 @@ int mfs_options_parse(int argc, char **argv, struct mfs_options *ret)
 {
 	struct mfs_options options = {
 		.save_interval = SAVE_INTERVAL_DEFAULT,
+		.preserve_timeout = PRESERVE_TIMEOUT_DEFAULT,
 		.args = FUSE_ARGS_INIT(argc, argv),
 	};
 	const char *libfuse;
@@ -292,6 +324,8 @@ void mfs_options_help(void)
 	       "  -o block_size=SIZE      unit of tracking, 4K to 2M (64K for a new source)\n"
 	       "  -o region_size=SIZE     unit of crash protection, 1M to 1G (16M)\n"
 	       "  -o save_interval=SECONDS  how often bitmaps are saved (5)\n"
+	       "  -o preserve_limit=SIZE  old blocks kept for snapshots, at most (by free space)\n"
+	       "  -o preserve_timeout=SECONDS  a write waits for snapshots at most so long (5)\n"
 	       "  -o ro                   read only\n"
 	       "  -o allow_other          let all users in (the default for root)\n"
 	       "  -o no_allow_other       let in only the user who mounts\n"

@@ -7,6 +7,7 @@
 
 #include <fuse_opt.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct mfs_options {
 	char *source, *mountpoint; /* owned; absolute once mfs_places_check() has seen them */
@@ -15,6 +16,8 @@ struct mfs_options {
 	bool allow_other, no_allow_other;
 	unsigned int block_shift, region_shift; /* 0: not given */
 	unsigned int save_interval;		/* seconds */
+	uint64_t preserve_limit;		/* bytes; 0: not given */
+	unsigned int preserve_timeout;		/* seconds */
 	struct fuse_args args;			/* what is left, for libfuse; owned */
 	char *fsname;				/* owned; NULL if not given */
 };

@@ -20,6 +20,7 @@
 #define NWRITERS 8
 #define NCLOSERS 2
 #define NCLOSINGS 2000
+#define NDRAINS 1000
 
 static struct mfs_gate gate;
 static atomic_int inside;
@@ -154,6 +155,89 @@ START_TEST(test_closing_gives_up)
 }
 END_TEST
 
+/* What writers use without a lock, and who drains takes away: not atomic on purpose. */
+struct taken {
+	unsigned long uses;
+	bool gone;
+};
+static struct taken *_Atomic offered;
+
+static void *use_what_is_offered(void *arg)
+{
+	unsigned long rounds = 0;
+
+	(void)arg;
+	while (!atomic_load(&finished)) {
+		struct taken *taken;
+
+		mfs_gate_enter(&gate);
+		taken = atomic_load(&offered);
+		if (rounds++ % 16 == 0)
+			sched_yield();
+		expect(!taken->gone);
+		expect(taken->uses == 0);
+		mfs_gate_leave(&gate);
+	}
+	return NULL;
+}
+
+static void *close_and_open_quickly(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&finished)) {
+		expect(mfs_gate_close(&gate, 60000) == 0);
+		mfs_gate_open(&gate);
+		sched_yield();
+	}
+	return NULL;
+}
+
+START_TEST(test_drained_gate_has_let_go)
+{
+	static struct taken all[NDRAINS + 1];
+	pthread_t users[NWRITERS], closer;
+
+	mfs_gate_init(&gate);
+	atomic_store(&finished, false);
+	atomic_store(&offered, &all[0]);
+	for (uintptr_t i = 0; i < NWRITERS; i++)
+		ck_assert(pthread_create(&users[i], NULL, use_what_is_offered, NULL) == 0);
+	ck_assert(pthread_create(&closer, NULL, close_and_open_quickly, NULL) == 0);
+	for (int i = 0; i < NDRAINS; i++) {
+		atomic_store(&offered, &all[i + 1]);
+		ck_assert_int_eq(mfs_gate_drain(&gate, 60000), 0);
+		all[i].uses++;
+		all[i].gone = true;
+	}
+	atomic_store(&finished, true);
+	for (int i = 0; i < NWRITERS; i++)
+		pthread_join(users[i], NULL);
+	pthread_join(closer, NULL);
+	ck_assert_uint_eq(atomic_load(&failures), 0);
+	mfs_gate_destroy(&gate);
+}
+END_TEST
+
+/* One that does not come back holds up the drain for a bounded time, and others not at all. */
+START_TEST(test_draining_gives_up)
+{
+	static atomic_bool entered;
+	pthread_t thread;
+
+	mfs_gate_init(&gate);
+	mfs_gate_enter(&gate);
+	ck_assert_int_eq(mfs_gate_drain(&gate, 50), -ETIMEDOUT);
+	ck_assert(pthread_create(&thread, NULL, enter_and_leave, &entered) == 0);
+	pthread_join(thread, NULL);
+	ck_assert(atomic_load(&entered));
+	ck_assert_int_eq(mfs_gate_drain(&gate, 50), -ETIMEDOUT);
+	mfs_gate_leave(&gate);
+	ck_assert_int_eq(mfs_gate_drain(&gate, 50), 0);
+	ck_assert_int_eq(mfs_gate_drain(&gate, 50), 0);
+	mfs_gate_destroy(&gate);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("gate");
@@ -162,6 +246,8 @@ int main(void)
 	tcase_add_test(tcase, test_closed_gate_holds_nobody);
 	tcase_add_test(tcase, test_everybody_is_woken);
 	tcase_add_test(tcase, test_closing_gives_up);
+	tcase_add_test(tcase, test_drained_gate_has_let_go);
+	tcase_add_test(tcase, test_draining_gives_up);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * snapshot.c - read-only views of the whole source at a checkpoint
+ *
+ *   NEW ──► LISTED ──► LEAVING ──► GONE
+ *
+ * NEW: being made; nobody finds it by its name, which is taken all the same.  LEAVING: deleted,
+ * and broken with it, but writers that were in the gate may be using its images.  GONE:
+ * they aren't; the kernel may still know of its nodes.
+ *
+ * Writers get at the snapshots by a list that is never changed, only replaced: by publish()
+ * while the gate is closed, by delete() with the gate drained before anything is freed.
+ *
+ * What an image's writers and the preserving thread meet is told through failed_image(), which
+ * only sets a flag and a text: it is called in the gate, and while a file of preserve.c is in use.
+ * The space is given back later, by mfs_snapshots_keep().
+ */
+#include "config.h"
+
+#include "fs/snapshot.h"
+
+#include "bitmapfile/identity.h"
+#include "bitmapfile/tracker.h"
+#include "fs/fs.h"
+#include "fs/log.h"
+#include "fs/preserve.h"
+#include "fs/snapshot_image.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A write that hangs in its storage lets a deleted snapshot stay for a while longer. */
+#define DRAIN_TIMEOUT_MS 2000
+
+enum stage { NEW, LISTED, LEAVING, GONE };
+
+struct mfs_snapshot {
+	struct mfs_snapshot *next; /* snapshots->lock */
+	struct mfs *fs;
+	uint64_t id;
+	char name[MFS_SNAPSHOT_NAME_MAX + 1];
+	const struct mfs_handle *owner;
+	struct mfs_snapshot_common common;
+	struct mfs_snapshot_tree *tree;
+	uint64_t images;
+	int status_fd;
+	struct mfs_snapshot_list *retired; /* owned; writers may still have it; snapshots->going */
+	_Atomic uint64_t refs;
+
+	enum stage stage;		  /* snapshots->lock */
+	struct bmf_checkpoint checkpoint; /* set before it is LISTED; name is NULL */
+
+	bool discarded; /* it was broken, and its space given back; snapshots->going */
+
+	pthread_mutex_t lock;
+	/* Below: lock. */
+	unsigned int users; /* requests that use images */
+	bool gone;	    /* no more of them */
+	char reason[MFS_CONTROL_REASON];
+};
+
+struct mfs_snapshot_list {
+	size_t n;
+	struct mfs_snapshot *all[];
+};
+
+/* --- breaking */
+
+static void break_snapshot(struct mfs_snapshot *s, int error, const char *reason)
+{
+	int32_t whole = 0;
+
+	pthread_mutex_lock(&s->lock);
+	/* the reason first: who sees that it is broken may ask for it */
+	if (!s->reason[0])
+		snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	pthread_mutex_unlock(&s->lock);
+	if (atomic_compare_exchange_strong(s->common.broken, &whole, error) && error != -ESTALE)
+		mfs_log(LOG_WARNING, "keep snapshot '%s': %s; it is broken, guests go on", s->name,
+			reason);
+}
+
+static const char *reason_of(int error)
+{
+	switch (error) {
+	case -E2BIG:
+		return "-o preserve_limit is reached";
+	case -ENOSPC:
+		return "the disk is full, or the rest of it is kept for guests";
+	case -ETIMEDOUT:
+		return "a guest would have had to wait for longer than -o preserve_timeout";
+	default:
+		return mfs_reason(error);
+	}
+}
+
+static void failed_image(void *arg, const struct mfs_snapshot_image *image, int error,
+			 const char *verb)
+{
+	struct mfs_snapshot *s = arg;
+	char path[PATH_MAX], reason[MFS_CONTROL_REASON];
+	ssize_t n =
+		readlink(mfs_proc_path(mfs_snapshot_image_fd(image)).text, path, sizeof(path) - 1);
+
+	if (atomic_load(s->common.broken) != 0)
+		return;
+	path[n > 0 ? n : 0] = '\0';
+	snprintf(reason, sizeof(reason), "%s '%.300s': %s", verb, path, reason_of(error));
+	break_snapshot(s, error, reason);
+}
+
+/* --- making and freeing one */
+
+static void free_images(struct mfs_snapshot *s)
+{
+	for (size_t i = 0; s->tree && i < s->tree->nnodes; i++) {
+		mfs_snapshot_image_close(s->tree->nodes[i]->image);
+		s->tree->nodes[i]->image = NULL;
+	}
+}
+
+static void snapshot_free(struct mfs_snapshot *s)
+{
+	free_images(s);
+	mfs_snapshot_tree_free(s->tree);
+	free(s->retired);
+	if (s->common.broken)
+		munmap((void *)s->common.broken, sizeof(*s->common.broken));
+	if (s->status_fd >= 0)
+		close(s->status_fd);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static int make_status(struct mfs_snapshot *s)
+{
+	void *map = MAP_FAILED;
+
+	s->status_fd = memfd_create("mirrorfs-status", MFD_CLOEXEC);
+	if (s->status_fd >= 0 && ftruncate(s->status_fd, sizeof(*s->common.broken)) == 0)
+		map = mmap(NULL, sizeof(*s->common.broken), PROT_READ | PROT_WRITE, MAP_SHARED,
+			   s->status_fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	s->common.broken = map;
+	return 0;
+}
+
+static bool is_whole(const struct mfs *fs, const struct mfs_snapshot_request *request, int fd)
+{
+	struct bmf_uuid id;
+
+	if (request->nwhole == 0 || bmf_identity_read(fs->io, fd, &id) < 0)
+		return false;
+	for (size_t i = 0; i < request->nwhole; i++)
+		if (bmf_uuid_equal(&id, &request->whole[i]))
+			return true;
+	return false;
+}
+
+static int make_images(struct mfs_snapshot *s, const struct mfs_snapshot_request *request)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->tree->nnodes; i++) {
+		struct mfs_snapshot_node *node = s->tree->nodes[i];
+
+		if (!S_ISREG(node->st.st_mode))
+			continue;
+		r = mfs_snapshot_image_open(&s->common, node->fd,
+					    is_whole(s->fs, request, node->fd), &node->image);
+		if (r == 0)
+			node->fd = -1;
+		s->images++;
+	}
+	return r;
+}
+
+bool mfs_snapshot_name_ok(const char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_-.:@+";
+	size_t length = strlen(name);
+
+	return length > 0 && length <= MFS_SNAPSHOT_NAME_MAX && name[0] != '.' &&
+	       strspn(name, allowed) == length;
+}
+
+static struct mfs_snapshot *find_locked(struct mfs *fs, const char *name)
+{
+	struct mfs_snapshot *s = fs->snapshots.first;
+
+	while (s && (s->stage > LISTED || strcmp(s->name, name) != 0))
+		s = s->next;
+	return s;
+}
+
+static int open_preserve_locked(struct mfs *fs)
+{
+	const struct mfs_preserve_options options = {
+		.limit_nbytes = fs->snapshots.preserve_limit,
+		.failed = mfs_snapshot_image_preserve_failed,
+	};
+	struct mfs_snapshots *snapshots = &fs->snapshots;
+
+	if (snapshots->preserve)
+		return 0;
+	return mfs_preserve_open(fs->io, bmf_source_dir_fd(fs->source), &options,
+				 &snapshots->preserve);
+}
+
+/* Takes its place among all, and its name. */
+static int enlist(struct mfs *fs, struct mfs_snapshot *s,
+		  const struct mfs_snapshot_request *request)
+{
+	struct mfs_snapshots *snapshots = &fs->snapshots;
+	struct mfs_snapshot **end = &snapshots->first;
+	int r;
+
+	pthread_mutex_lock(&snapshots->lock);
+	s->id = ++snapshots->next_id;
+	if (request->name)
+		snprintf(s->name, sizeof(s->name), "%s", request->name);
+	else
+		snprintf(s->name, sizeof(s->name), ".%llu", (unsigned long long)s->id);
+	r = find_locked(fs, s->name) ? -EEXIST : open_preserve_locked(fs);
+	s->common.preserve = snapshots->preserve;
+	while (r == 0 && *end)
+		end = &(*end)->next;
+	if (r == 0)
+		*end = s;
+	pthread_mutex_unlock(&snapshots->lock);
+	return r;
+}
+
+int mfs_snapshot_new(struct mfs *fs, const struct mfs_snapshot_request *request,
+		     struct mfs_snapshot **ret, struct bmf_error *err)
+{
+	struct mfs_snapshot *s;
+	int r;
+
+	if (request->name && !mfs_snapshot_name_ok(request->name))
+		return bmf_error_set(err, -EINVAL, "make snapshot: not a name for one");
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return bmf_error_set(err, -ENOMEM, "make snapshot: out of memory");
+	s->fs = fs;
+	s->owner = request->owner;
+	s->status_fd = -1;
+	s->common = (struct mfs_snapshot_common){
+		.io = fs->io,
+		.block_shift = bmf_source_block_shift(fs->source),
+		.timeout_ms = fs->snapshots.timeout_ms,
+		.from = request->from,
+		.failed = failed_image,
+		.failed_arg = s,
+	};
+	atomic_init(&s->refs, 1);
+	pthread_mutex_init(&s->lock, NULL);
+	err->code = 0;
+	r = make_status(s);
+	if (r == 0)
+		r = enlist(fs, s, request);
+	if (r < 0) {
+		snapshot_free(s);
+		return bmf_error_set(err, r, "make snapshot: %s", mfs_reason(r));
+	}
+	r = mfs_snapshot_tree_read(fs->io, fs->source_fd, s, &s->tree, err);
+	if (r == 0)
+		r = make_images(s, request);
+	if (r < 0) {
+		if (err->code == 0)
+			bmf_error_set(err, r, "make snapshot: %s", mfs_reason(r));
+		mfs_snapshot_discard(fs, s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* --- what writers see */
+
+/* The list with s, or without it; NULL for an empty one, which is not *ret_failed. */
+static struct mfs_snapshot_list *list_with(const struct mfs_snapshot_list *old,
+					   struct mfs_snapshot *s, bool with, bool *ret_failed)
+{
+	size_t n = old ? old->n : 0;
+	struct mfs_snapshot_list *list;
+
+	*ret_failed = false;
+	if (!with && n <= 1)
+		return NULL;
+	list = malloc(sizeof(*list) + (n + 1) * sizeof(struct mfs_snapshot *));
+	if (!list) {
+		*ret_failed = true;
+		return NULL;
+	}
+	list->n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (old->all[i] != s)
+			list->all[list->n++] = old->all[i];
+	if (with)
+		list->all[list->n++] = s;
+	return list;
+}
+
+static bool is_listed(const struct mfs_snapshot_list *list, const struct mfs_snapshot *s)
+{
+	for (size_t i = 0; list && i < list->n; i++)
+		if (list->all[i] == s)
+			return true;
+	return false;
+}
+
+int mfs_snapshot_publish(struct mfs *fs, struct mfs_snapshot *s)
+{
+	struct mfs_snapshots *snapshots = &fs->snapshots;
+	struct mfs_snapshot_list *old, *list;
+	bool failed;
+	int r;
+
+	r = mfs_snapshot_tree_restat(s->tree);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < s->tree->nnodes; i++)
+		if (s->tree->nodes[i]->image)
+			mfs_snapshot_image_set_size(s->tree->nodes[i]->image,
+						    (uint64_t)s->tree->nodes[i]->st.st_size);
+	s->common.to = bmf_source_generation(fs->source);
+	pthread_mutex_lock(&snapshots->lock);
+	old = atomic_load(&snapshots->active);
+	list = list_with(old, s, true, &failed);
+	if (!failed)
+		atomic_store(&snapshots->active, list);
+	pthread_mutex_unlock(&snapshots->lock);
+	if (failed)
+		return -ENOMEM;
+	free(old); /* the gate is closed: nobody is using it */
+	return 0;
+}
+
+void mfs_snapshots_preserve(struct mfs *fs, struct bmf_tracker *tracker, uint64_t offset,
+			    uint64_t nbytes)
+{
+	const struct mfs_snapshot_list *list = atomic_load(&fs->snapshots.active);
+	dev_t dev;
+	ino_t ino;
+
+	bmf_tracker_inode(tracker, &dev, &ino);
+	for (size_t i = 0; list && i < list->n; i++) {
+		struct mfs_snapshot_node *node =
+			mfs_snapshot_tree_by_inode(list->all[i]->tree, dev, ino);
+
+		if (node)
+			mfs_snapshot_image_before_change(node->image, tracker, offset, nbytes);
+	}
+}
+
+void mfs_snapshot_settle(struct mfs *fs, struct mfs_snapshot *s,
+			 const struct bmf_checkpoint *checkpoint)
+{
+	pthread_mutex_lock(&fs->snapshots.lock);
+	s->checkpoint = *checkpoint;
+	s->stage = LISTED;
+	pthread_mutex_unlock(&fs->snapshots.lock);
+}
+
+/* --- letting go */
+
+/* Hides it from writers.  False when there was no memory for that. */
+static bool hide_locked(struct mfs_snapshots *snapshots, struct mfs_snapshot *s,
+			struct mfs_snapshot_list **ret_old)
+{
+	struct mfs_snapshot_list *old = atomic_load(&snapshots->active), *list;
+	bool failed;
+
+	*ret_old = NULL;
+	if (!is_listed(old, s))
+		return true;
+	list = list_with(old, s, false, &failed);
+	if (failed)
+		return false;
+	atomic_store(&snapshots->active, list);
+	*ret_old = old;
+	return true;
+}
+
+/* Nobody writes for it any more: its images go with the last request that reads them. */
+static void images_gone(struct mfs_snapshot *s)
+{
+	bool last;
+
+	pthread_mutex_lock(&s->lock);
+	s->gone = true;
+	last = s->users == 0;
+	pthread_mutex_unlock(&s->lock);
+	if (last)
+		free_images(s);
+}
+
+/* Of one that is LEAVING.  0, or why it has to be tried again later. */
+static int let_go_locked(struct mfs *fs, struct mfs_snapshot *s)
+{
+	struct mfs_snapshots *snapshots = &fs->snapshots;
+	struct mfs_snapshot_list *old;
+	bool hidden;
+	int r;
+
+	pthread_mutex_lock(&snapshots->lock);
+	hidden = hide_locked(snapshots, s, &old);
+	pthread_mutex_unlock(&snapshots->lock);
+	if (!hidden)
+		return -ENOMEM;
+	if (old)
+		s->retired = old;
+	r = mfs_gate_drain(&fs->gate, DRAIN_TIMEOUT_MS);
+	if (r < 0)
+		return r;
+	free(s->retired);
+	s->retired = NULL;
+	pthread_mutex_lock(&snapshots->lock);
+	s->stage = GONE;
+	pthread_mutex_unlock(&snapshots->lock);
+	images_gone(s);
+	mfs_snapshot_unref(s, 1);
+	return 0;
+}
+
+/* Lets go of all that are LEAVING. */
+static void let_go(struct mfs *fs)
+{
+	struct mfs_snapshots *snapshots = &fs->snapshots;
+	struct mfs_snapshot *s;
+	int r = 0;
+
+	pthread_mutex_lock(&snapshots->going);
+	while (r == 0) {
+		pthread_mutex_lock(&snapshots->lock);
+		for (s = snapshots->first; s && s->stage != LEAVING;)
+			s = s->next;
+		pthread_mutex_unlock(&snapshots->lock);
+		if (!s)
+			break;
+		r = let_go_locked(fs, s);
+	}
+	pthread_mutex_unlock(&snapshots->going);
+}
+
+static void leave_locked(struct mfs_snapshot *s)
+{
+	s->stage = LEAVING;
+	break_snapshot(s, -ESTALE, "it was deleted"); /* writers need not preserve any more */
+}
+
+void mfs_snapshot_discard(struct mfs *fs, struct mfs_snapshot *s)
+{
+	pthread_mutex_lock(&fs->snapshots.lock);
+	leave_locked(s);
+	pthread_mutex_unlock(&fs->snapshots.lock);
+	let_go(fs);
+}
+
+int mfs_snapshot_delete(struct mfs *fs, const char *name)
+{
+	struct mfs_snapshot *s;
+
+	pthread_mutex_lock(&fs->snapshots.lock);
+	s = find_locked(fs, name);
+	if (s && s->stage == LISTED)
+		leave_locked(s);
+	else
+		s = NULL;
+	pthread_mutex_unlock(&fs->snapshots.lock);
+	if (!s)
+		return -ENOENT;
+	let_go(fs);
+	return 0;
+}
+
+void mfs_snapshots_disown(struct mfs *fs, const struct mfs_handle *owner)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&fs->snapshots.lock);
+	for (struct mfs_snapshot *s = fs->snapshots.first; s; s = s->next)
+		if (s->owner == owner && s->stage == LISTED) {
+			leave_locked(s);
+			found = true;
+		}
+	pthread_mutex_unlock(&fs->snapshots.lock);
+	if (found)
+		let_go(fs);
+}
+
+/* --- references */
+
+void mfs_snapshot_ref(struct mfs_snapshot *s, uint64_t n)
+{
+	atomic_fetch_add(&s->refs, n);
+}
+
+void mfs_snapshot_unref(struct mfs_snapshot *s, uint64_t n)
+{
+	struct mfs_snapshots *snapshots = &s->fs->snapshots;
+	struct mfs_snapshot **link = &snapshots->first;
+
+	if (!s || atomic_fetch_sub(&s->refs, n) > n)
+		return;
+	pthread_mutex_lock(&snapshots->lock);
+	while (*link != s)
+		link = &(*link)->next;
+	*link = s->next;
+	pthread_mutex_unlock(&snapshots->lock);
+	snapshot_free(s);
+}
+
+bool mfs_snapshot_use(struct mfs_snapshot *s)
+{
+	bool ok;
+
+	pthread_mutex_lock(&s->lock);
+	ok = !s->gone;
+	if (ok) {
+		s->users++;
+		mfs_snapshot_ref(s, 1);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+void mfs_snapshot_unuse(struct mfs_snapshot *s)
+{
+	bool last;
+
+	pthread_mutex_lock(&s->lock);
+	last = --s->users == 0 && s->gone;
+	pthread_mutex_unlock(&s->lock);
+	if (last)
+		free_images(s);
+	mfs_snapshot_unref(s, 1);
+}
+
+/* --- looking */
+
+struct mfs_snapshot *mfs_snapshot_get(struct mfs *fs, const char *name)
+{
+	struct mfs_snapshot *s;
+
+	pthread_mutex_lock(&fs->snapshots.lock);
+	s = find_locked(fs, name);
+	if (s && s->stage == LISTED)
+		mfs_snapshot_ref(s, 1);
+	else
+		s = NULL;
+	pthread_mutex_unlock(&fs->snapshots.lock);
+	return s;
+}
+
+struct mfs_snapshot *mfs_snapshot_next(struct mfs *fs, struct mfs_snapshot *after)
+{
+	struct mfs_snapshot *s;
+
+	pthread_mutex_lock(&fs->snapshots.lock);
+	s = after ? after->next : fs->snapshots.first;
+	while (s && s->stage != LISTED)
+		s = s->next;
+	if (s)
+		mfs_snapshot_ref(s, 1);
+	pthread_mutex_unlock(&fs->snapshots.lock);
+	if (after)
+		mfs_snapshot_unref(after, 1);
+	return s;
+}
+
+static uint64_t preserved_nbytes(const struct mfs_snapshot *s)
+{
+	uint64_t nbytes = 0;
+
+	for (size_t i = 0; i < s->tree->nnodes; i++)
+		if (s->tree->nodes[i]->image)
+			nbytes += mfs_snapshot_image_preserved(s->tree->nodes[i]->image);
+	return nbytes;
+}
+
+int mfs_snapshot_info(struct mfs *fs, struct mfs_control_snapshot_info *ret)
+{
+	struct mfs_snapshot *s = mfs_snapshot_get(fs, ret->name);
+
+	if (!s)
+		return -ENOENT;
+	ret->owned = s->owner != NULL;
+	ret->number = s->checkpoint.number;
+	ret->uuid = s->checkpoint.uuid;
+	ret->time_ns = s->checkpoint.time_ns;
+	ret->images = s->images;
+	ret->preserved = 0;
+	if (mfs_snapshot_use(s)) {
+		ret->preserved = preserved_nbytes(s);
+		mfs_snapshot_unuse(s);
+	}
+	ret->broken = atomic_load(s->common.broken);
+	ret->reason[0] = '\0';
+	if (ret->broken) {
+		pthread_mutex_lock(&s->lock);
+		memcpy(ret->reason, s->reason, sizeof(ret->reason));
+		pthread_mutex_unlock(&s->lock);
+	}
+	mfs_snapshot_unref(s, 1);
+	return 0;
+}
+
+struct mfs_snapshot_node *mfs_snapshot_top(struct mfs_snapshot *s)
+{
+	return s->tree->nodes[0];
+}
+
+uint64_t mfs_snapshot_id(const struct mfs_snapshot *s)
+{
+	return s->id;
+}
+
+const char *mfs_snapshot_name(const struct mfs_snapshot *s)
+{
+	return s->name;
+}
+
+int mfs_snapshot_status_fd(const struct mfs_snapshot *s)
+{
+	return s->status_fd;
+}
+
+/* --- all of them */
+
+static void discard(struct mfs_snapshot *s)
+{
+	if (s->discarded || !mfs_snapshot_use(s))
+		return;
+	for (size_t i = 0; i < s->tree->nnodes; i++)
+		if (s->tree->nodes[i]->image)
+			mfs_snapshot_image_discard(s->tree->nodes[i]->image);
+	s->discarded = true;
+	mfs_snapshot_unuse(s);
+}
+
+void mfs_snapshots_keep(struct mfs *fs)
+{
+	struct mfs_snapshot *s = NULL;
+
+	let_go(fs);
+	pthread_mutex_lock(&fs->snapshots.going);
+	while ((s = mfs_snapshot_next(fs, s)))
+		if (atomic_load(s->common.broken) != 0)
+			discard(s);
+	pthread_mutex_unlock(&fs->snapshots.going);
+}
+
+void mfs_snapshots_open(struct mfs *fs, const struct mfs_snapshots_options *options)
+{
+	struct mfs_snapshots *snapshots = &fs->snapshots;
+	int r;
+
+	pthread_mutex_init(&snapshots->lock, NULL);
+	pthread_mutex_init(&snapshots->going, NULL);
+	snapshots->preserve_limit = options->preserve_limit;
+	snapshots->timeout_ms = options->preserve_timeout * 1000;
+	if (!fs->source)
+		return;
+	pthread_mutex_lock(&snapshots->lock);
+	r = open_preserve_locked(fs);
+	pthread_mutex_unlock(&snapshots->lock);
+	if (r < 0) /* a full disk is no reason not to serve (I3) */
+		mfs_log(LOG_WARNING, "make '%s/preserve': %s; snapshots will try again",
+			BMF_STATE_DIR, mfs_reason(r));
+}
+
+void mfs_snapshots_close(struct mfs *fs)
+{
+	struct mfs_snapshots *snapshots = &fs->snapshots;
+	struct mfs_snapshot *s;
+
+	free(atomic_load(&snapshots->active));
+	while ((s = snapshots->first)) {
+		snapshots->first = s->next;
+		snapshot_free(s);
+	}
+	mfs_preserve_close(snapshots->preserve);
+	pthread_mutex_destroy(&snapshots->going);
+	pthread_mutex_destroy(&snapshots->lock);
+}
