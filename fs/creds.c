@@ -68,14 +68,18 @@ static void drop_privileges(struct mfs *fs, const struct mfs_node *node)
 	if (mode & S_IXGRP)
 		mode &= ~(mode_t)S_ISGID;
 	if (mode != (st.st_mode & 07777)) {
+		mfs_names_change_begin(fs);
 		mfs_image_touch(fs, node);
 		chmod(path.text, mode);
+		mfs_names_change_end(fs);
 		/* Not when its time is over: somebody may be about to execute it.  -1: no data. */
 		fuse_lowlevel_notify_inval_inode(fs->session, (uintptr_t)node, -1, 0);
 	}
 	if (getxattr(path.text, XATTR_CAPS, NULL, 0) >= 0) {
+		mfs_names_change_begin(fs);
 		mfs_image_touch(fs, node);
 		removexattr(path.text, XATTR_CAPS);
+		mfs_names_change_end(fs);
 	}
 }
 

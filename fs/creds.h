@@ -28,8 +28,8 @@ int mfs_creds_own_umask(void);
 void mfs_creds_umask(const struct fuse_ctx *ctx);
 
 /*
- * fd (O_PATH will do) has just been made in parent: gives it to the caller.  *st is what
- * it is like, and is updated.  0 or -errno.
+ * fd (O_PATH will do) has just been made in parent, by the same change of names: gives it to
+ * the caller.  *st is what it is like, and is updated.  0 or -errno.
  */
 int mfs_creds_give(struct mfs *fs, const struct fuse_ctx *ctx, const struct mfs_node *parent,
 		   int fd, struct stat *st);
@@ -37,7 +37,8 @@ int mfs_creds_give(struct mfs *fs, const struct fuse_ctx *ctx, const struct mfs_
 /*
  * The content of the file is about to be changed by the caller: unless that is
  * root, takes away set-user-ID, set-group-ID and capabilities, as the kernel does
- * where it is not a daemon that writes.  Failures are ignored, as there.
+ * where it is not a daemon that writes.  Failures are ignored, as there.  Not to be called in the
+ * gate, or within a change of names, which this may be one of.
  */
 void mfs_creds_drop_privileges(struct mfs *fs, const struct fuse_ctx *ctx, struct mfs_node *node);
 

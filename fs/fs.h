@@ -50,4 +50,18 @@ struct mfs {
 	pthread_mutex_t rollover;
 };
 
+/*
+ * Around each system call that changes a name or metadata, and what belongs to it as one change.
+ * Not nested, and never around a change of bytes or size: those have the gate.
+ */
+static inline void mfs_names_change_begin(struct mfs *fs)
+{
+	pthread_rwlock_rdlock(&fs->namespace);
+}
+
+static inline void mfs_names_change_end(struct mfs *fs)
+{
+	pthread_rwlock_unlock(&fs->namespace);
+}
+
 #endif

@@ -85,24 +85,41 @@ static int set_size(fuse_req_t req, struct mfs_node *node, off_t size,
 	return mfs_image_truncate_node(fs, node, size);
 }
 
+#define SET_OWNER (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)
+#define SET_TIMES                                                              \
+	(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | \
+	 FUSE_SET_ATTR_MTIME_NOW)
+
 /* Owner before mode, as a new owner takes set-user-ID away. */
-static int set_attributes(fuse_req_t req, struct mfs_node *node, const struct stat *attr, int valid,
-			  const struct fuse_file_info *fi)
+static int set_metadata(struct mfs *fs, struct mfs_node *node, const struct stat *attr, int valid)
 {
-	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW |
-			  FUSE_SET_ATTR_MTIME_NOW;
 	int r = 0;
 
-	if (valid & ~FUSE_SET_ATTR_SIZE)
-		mfs_image_touch(mfs_of(req), node);
-	if (valid & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+	mfs_names_change_begin(fs);
+	mfs_image_touch(fs, node);
+	if (valid & SET_OWNER)
 		r = set_owner(node, attr, valid);
 	if (r == 0 && (valid & FUSE_SET_ATTR_MODE))
 		r = set_mode(node, attr->st_mode);
+	if (r == 0 && (valid & SET_TIMES))
+		r = set_times(node, attr, valid);
+	mfs_names_change_end(fs);
+	return r;
+}
+
+/* The size before the times, which it changes. */
+static int set_attributes(fuse_req_t req, struct mfs_node *node, const struct stat *attr, int valid,
+			  const struct fuse_file_info *fi)
+{
+	struct mfs *fs = mfs_of(req);
+	int r = 0;
+
+	if (valid & ~FUSE_SET_ATTR_SIZE & ~SET_TIMES)
+		r = set_metadata(fs, node, attr, valid & ~SET_TIMES);
 	if (r == 0 && (valid & FUSE_SET_ATTR_SIZE))
 		r = set_size(req, node, attr->st_size, fi);
-	if (r == 0 && (valid & times))
-		r = set_times(node, attr, valid);
+	if (r == 0 && (valid & SET_TIMES))
+		r = set_metadata(fs, node, attr, valid & SET_TIMES);
 	return r;
 }
 

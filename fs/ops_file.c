@@ -71,6 +71,30 @@ void mfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		mfs_handle_close(fs, handle);
 }
 
+/* The name, its node and whose it is: one change. */
+static int make_name(fuse_req_t req, const struct mfs_node *dir, const char *name, mode_t mode,
+		     int flags, struct mfs_node **ret_node, struct stat *ret_st)
+{
+	struct mfs *fs = mfs_of(req);
+	int fd, r;
+
+	fd = openat(dir->fd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 07777);
+	if (fd < 0)
+		return -errno;
+	r = mfs_node_of_fd(fs, fd, ret_node, ret_st);
+	if (r == 0) {
+		r = mfs_creds_give(fs, fuse_req_ctx(req), dir, fd, ret_st);
+		if (r < 0)
+			mfs_node_forget(fs, *ret_node, 1);
+	}
+	if (r < 0) {
+		close(fd);
+		unlinkat(dir->fd, name, 0);
+		return r;
+	}
+	return fd;
+}
+
 /* A file that is made now, and so is nobody else's yet. */
 static int make_file(fuse_req_t req, const struct mfs_node *dir, const char *name, mode_t mode,
 		     int flags, struct mfs_node **ret_node, struct stat *ret_st,
@@ -81,27 +105,20 @@ static int make_file(fuse_req_t req, const struct mfs_node *dir, const char *nam
 	int fd, r;
 
 	mfs_creds_umask(fuse_req_ctx(req));
-	fd = openat(dir->fd, name, backing_flags(flags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    mode & 07777);
+	mfs_names_change_begin(fs);
+	fd = make_name(req, dir, name, mode, backing_flags(flags), &node, ret_st);
+	mfs_names_change_end(fs);
 	if (fd < 0)
-		return -errno;
-	r = mfs_node_of_fd(fs, fd, &node, ret_st);
-	if (r < 0) {
-		close(fd);
-		goto fail;
-	}
-	r = mfs_creds_give(fs, fuse_req_ctx(req), dir, fd, ret_st);
-	if (r < 0)
-		close(fd);
-	else
-		r = mfs_handle_new(fs, node, fd, backing_flags(flags), ret);
+		return fd;
+	r = mfs_handle_new(fs, node, fd, backing_flags(flags), ret);
 	if (r == 0) {
 		*ret_node = node;
 		return 0;
 	}
 	mfs_node_forget(fs, node, 1);
-fail:
+	mfs_names_change_begin(fs);
 	unlinkat(dir->fd, name, 0);
+	mfs_names_change_end(fs);
 	return r;
 }
 
@@ -162,7 +179,7 @@ void mfs_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 }
 
 #if HAVE_FUSE_TMPFILE
-/* A file without a name, which linkat may give it one. */
+/* A file without a name, which linkat may give it one: no change of names as yet. */
 void mfs_op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
 {
 	struct mfs *fs = mfs_of(req);

@@ -22,6 +22,7 @@
  */
 static void move_begin(struct mfs *fs)
 {
+	mfs_names_change_begin(fs);
 	if (fs->source)
 		bmf_source_move_begin(fs->source);
 }
@@ -30,77 +31,91 @@ static void move_end(struct mfs *fs)
 {
 	if (fs->source)
 		bmf_source_move_end(fs->source);
+	mfs_names_change_end(fs);
 }
 
 /*
- * A name was just made: its node, given to the caller and answered.  What can't be
- * given away is removed again.
+ * A name was just made: its node, given to the caller.  What can't be given away is removed
+ * again.
  */
-static void reply_made(fuse_req_t req, const struct mfs_node *dir, const char *name)
+static int node_of_made(fuse_req_t req, const struct mfs_node *dir, const char *name,
+			struct mfs_node **ret, struct stat *ret_st)
 {
 	struct mfs *fs = mfs_of(req);
 	struct mfs_node *node;
+	int r;
+
+	r = mfs_node_lookup(fs, dir, name, &node, ret_st);
+	if (r < 0)
+		return r;
+	r = mfs_creds_give(fs, fuse_req_ctx(req), dir, node->fd, ret_st);
+	if (r < 0) {
+		unlinkat(dir->fd, name, S_ISDIR(ret_st->st_mode) ? AT_REMOVEDIR : 0);
+		mfs_node_forget(fs, node, 1);
+		return r;
+	}
+	*ret = node;
+	return 0;
+}
+
+/* What a request makes: of a type with what that needs. */
+struct made {
+	mode_t mode;
+	dev_t rdev;
+	const char *target;
+};
+
+static int make(const struct mfs_node *dir, const char *name, const struct made *made)
+{
+	int r;
+
+	if (S_ISLNK(made->mode))
+		r = symlinkat(made->target, dir->fd, name);
+	else if (S_ISDIR(made->mode))
+		r = mkdirat(dir->fd, name, made->mode & ~(mode_t)S_IFMT);
+	else
+		r = mknodat(dir->fd, name, made->mode, made->rdev);
+	return r < 0 ? -errno : 0;
+}
+
+static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name,
+			   const struct made *made)
+{
+	struct mfs *fs = mfs_of(req);
+	const struct mfs_node *dir = mfs_node_of(fs, parent);
+	struct mfs_node *node = NULL;
 	struct stat st;
 	int r;
 
-	r = mfs_node_lookup(fs, dir, name, &node, &st);
-	if (r < 0) {
-		mfs_reply(req, r);
+	if (mfs_is_hidden(fs, dir, name)) {
+		mfs_reply(req, -EPERM);
 		return;
 	}
-	r = mfs_creds_give(fs, fuse_req_ctx(req), dir, node->fd, &st);
-	if (r < 0) {
-		unlinkat(dir->fd, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
-		mfs_node_forget(fs, node, 1);
+	mfs_creds_umask(fuse_req_ctx(req));
+	mfs_names_change_begin(fs);
+	r = make(dir, name, made);
+	if (r == 0)
+		r = node_of_made(req, dir, name, &node, &st);
+	mfs_names_change_end(fs);
+	if (r < 0)
 		mfs_reply(req, r);
-		return;
-	}
-	mfs_reply_node(req, node, &st);
+	else
+		mfs_reply_node(req, node, &st);
 }
 
 void mfs_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	struct mfs *fs = mfs_of(req);
-	const struct mfs_node *dir = mfs_node_of(fs, parent);
-
-	if (mfs_is_hidden(fs, dir, name)) {
-		mfs_reply(req, -EPERM);
-		return;
-	}
-	mfs_creds_umask(fuse_req_ctx(req));
-	if (mknodat(dir->fd, name, mode, rdev) < 0)
-		mfs_reply(req, -errno);
-	else
-		reply_made(req, dir, name);
+	make_and_reply(req, parent, name, &(struct made){ .mode = mode, .rdev = rdev });
 }
 
 void mfs_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	struct mfs *fs = mfs_of(req);
-	const struct mfs_node *dir = mfs_node_of(fs, parent);
-
-	if (mfs_is_hidden(fs, dir, name)) {
-		mfs_reply(req, -EPERM);
-		return;
-	}
-	mfs_creds_umask(fuse_req_ctx(req));
-	if (mkdirat(dir->fd, name, mode) < 0)
-		mfs_reply(req, -errno);
-	else
-		reply_made(req, dir, name);
+	make_and_reply(req, parent, name, &(struct made){ .mode = S_IFDIR | mode });
 }
 
 void mfs_op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	struct mfs *fs = mfs_of(req);
-	const struct mfs_node *dir = mfs_node_of(fs, parent);
-
-	if (mfs_is_hidden(fs, dir, name))
-		mfs_reply(req, -EPERM);
-	else if (symlinkat(target, dir->fd, name) < 0)
-		mfs_reply(req, -errno);
-	else
-		reply_made(req, dir, name);
+	make_and_reply(req, parent, name, &(struct made){ .mode = S_IFLNK, .target = target });
 }
 
 void mfs_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
@@ -165,9 +180,11 @@ void mfs_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		mfs_reply(req, -ENOENT);
 		return;
 	}
+	mfs_names_change_begin(fs);
 	victim = victim_of(fs, dir, name);
 	if (unlinkat(dir->fd, name, 0) < 0)
 		r = -errno;
+	mfs_names_change_end(fs);
 	victim_done(fs, victim);
 	mfs_reply(req, r);
 }
@@ -176,11 +193,14 @@ void mfs_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mfs *fs = mfs_of(req);
 	const struct mfs_node *dir = mfs_node_of(fs, parent);
+	int r = -ENOENT;
 
-	if (mfs_is_hidden(fs, dir, name))
-		mfs_reply(req, -ENOENT);
-	else
-		mfs_reply(req, unlinkat(dir->fd, name, AT_REMOVEDIR) < 0 ? -errno : 0);
+	if (!mfs_is_hidden(fs, dir, name)) {
+		mfs_names_change_begin(fs);
+		r = unlinkat(dir->fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+		mfs_names_change_end(fs);
+	}
+	mfs_reply(req, r);
 }
 
 /* The file that moves changes its ctime, the one that is replaced may lose its last name. */

@@ -97,9 +97,11 @@ void mfs_op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const cha
 		mfs_reply(req, -EPERM);
 		return;
 	}
+	mfs_names_change_begin(fs);
 	mfs_image_touch(fs, node);
 	if (setxattr(mfs_proc_path(node->fd).text, name, value, size, flags) < 0)
 		r = -errno;
+	mfs_names_change_end(fs);
 	mfs_creds_may_have_privileges(node);
 	mfs_reply(req, r);
 }
@@ -114,8 +116,10 @@ void mfs_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 		mfs_reply(req, -EPERM);
 		return;
 	}
+	mfs_names_change_begin(fs);
 	mfs_image_touch(fs, node);
 	if (removexattr(mfs_proc_path(node->fd).text, name) < 0)
 		r = -errno;
+	mfs_names_change_end(fs);
 	mfs_reply(req, r);
 }
