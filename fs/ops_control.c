@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * ops_control.c - the requests of mirrorctl: ioctls on the root directory (control.h)
- *
- * Whoever can open the root directory can send anything: sizes, versions and strings
- * are checked before use.
+/* ops_control.c - the requests of mirrorctl: ioctls on the live tree, mostly its root (control.h)
  */
 #include "config.h"
 
-#include "bitmapfile/tracker.h"
-#include "fs/control.h"
-#include "fs/image.h"
+#include "fs/control_message.h"
 #include "fs/ops.h"
 #include "fs/rollover.h"
 
@@ -17,16 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-union message {
-	uint32_t version; /* comes first in all of them */
-	struct mfs_control_info info;
-	struct mfs_control_commit commit;
-	struct mfs_control_arrived arrived;
-	struct mfs_control_flush flush;
-	struct mfs_control_snapshot_delete snapshot_delete;
-	struct mfs_control_snapshot_info snapshot_info;
-};
 
 /* NULL for an empty one: nothing is known of where the replica is. */
 static const char *label_of(const char label[MFS_CONTROL_LABEL])
@@ -109,12 +93,10 @@ static int do_snapshot_info(struct mfs *fs, struct mfs_control_snapshot_info *me
 }
 
 static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd,
-		     union message *message)
+		     union mfs_control_message *message)
 {
 	if (!fs->source && cmd != MFS_CONTROL_INFO)
 		return -EROFS;
-	if ((_IOC_DIR(cmd) & _IOC_WRITE) && message->version != MFS_CONTROL_VERSION)
-		return -EPROTONOSUPPORT;
 	switch (cmd) {
 	case MFS_CONTROL_INFO:
 		return do_info(fs, &message->info);
@@ -131,27 +113,6 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 	}
 }
 
-/* mirrorctl's fsync of that image has failed: to its guest it is as if its own had. */
-static int suspect(fuse_req_t req, fuse_ino_t ino)
-{
-	struct mfs *fs = mfs_of(req);
-	const struct mfs_node *node = mfs_node_of(fs, ino);
-	uid_t uid = fuse_req_ctx(req)->uid;
-	struct bmf_tracker *tracker;
-	int r;
-
-	if (!S_ISREG(node->type))
-		return -ENOTTY;
-	if (uid != 0 && uid != geteuid())
-		return -EPERM;
-	r = mfs_image_track(fs, node, &tracker);
-	if (r < 0)
-		return r;
-	bmf_tracker_fail(tracker, -EIO);
-	bmf_tracker_put(tracker);
-	return 0;
-}
-
 static bool is_known(unsigned int cmd)
 {
 	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT || cmd == MFS_CONTROL_ARRIVED ||
@@ -163,35 +124,17 @@ void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		  struct fuse_file_info *fi, unsigned int flags, const void *in_buf,
 		  size_t in_nbytes, size_t out_nbytes)
 {
-	size_t in_expected = _IOC_DIR(cmd) & _IOC_WRITE ? _IOC_SIZE(cmd) : 0;
-	size_t out_expected = _IOC_DIR(cmd) & _IOC_READ ? _IOC_SIZE(cmd) : 0;
-	uid_t uid = fuse_req_ctx(req)->uid;
-	union message message;
-	int r;
+	struct mfs *fs = mfs_of(req);
+	const struct mfs_node *node = mfs_node_of(fs, ino);
+	bool suspect = cmd == MFS_CONTROL_SUSPECT && S_ISREG(node->type);
+	union mfs_control_message message;
+	int r = -ENOTTY;
 
 	(void)arg;
-	if (cmd == MFS_CONTROL_SUSPECT) {
-		mfs_reply(req, suspect(req, ino));
-		return;
-	}
-	if (ino != FUSE_ROOT_ID || !is_known(cmd) || (flags & FUSE_IOCTL_COMPAT)) {
-		mfs_reply(req, -ENOTTY);
-		return;
-	}
-	if (uid != 0 && uid != geteuid()) {
-		mfs_reply(req, -EPERM);
-		return;
-	}
-	if (in_nbytes != in_expected || out_nbytes != out_expected) {
-		mfs_reply(req, -EINVAL);
-		return;
-	}
-	memset(&message, 0, sizeof(message));
-	if (in_nbytes > 0)
-		memcpy(&message, in_buf, in_nbytes);
-	r = carry_out(mfs_of(req), mfs_handle_of(fi), cmd, &message);
-	if (r < 0)
-		mfs_reply(req, r);
-	else
-		fuse_reply_ioctl(req, 0, &message, out_nbytes);
+	if (suspect || (ino == FUSE_ROOT_ID && is_known(cmd)))
+		r = mfs_control_receive(req, cmd, flags, in_buf, in_nbytes, out_nbytes, &message);
+	if (r == 0)
+		r = suspect ? mfs_control_suspect(fs, node->fd)
+			    : carry_out(fs, mfs_handle_of(fi), cmd, &message);
+	mfs_control_reply(req, r, &message, out_nbytes);
 }
