@@ -9,11 +9,11 @@
 #include "config.h"
 
 #include "fs/daemon.h"
+#include "fs/dispatch.h"
 #include "fs/fs.h"
 #include "fs/keeper.h"
 #include "fs/log.h"
 #include "fs/loop.h"
-#include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/places.h"
 
@@ -164,7 +164,7 @@ static struct fuse_session *new_session(struct mfs *fs, struct mfs_options *opti
 		return NULL;
 	}
 	mfs_log_capture_begin();
-	session = fuse_session_new(&options->args, &mfs_ops, sizeof(mfs_ops), fs);
+	session = fuse_session_new(&options->args, &mfs_dispatch_ops, sizeof(mfs_dispatch_ops), fs);
 	why = mfs_log_capture_end();
 	if (!session)
 		log_bad_options(why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ops.c - the table of requests, and what their functions share
+ * ops.c - the table of requests on the live tree, and what their functions share
  *
  * Not in the table: getlk, setlk and flock.  Without them the kernel itself keeps POSIX,
  * OFD and flock locks, as on any local filesystem, among all who use the mount;
@@ -67,7 +67,7 @@ void mfs_reply(fuse_req_t req, int r)
 	fuse_reply_err(req, r < 0 ? -r : 0);
 }
 
-static void op_init(void *userdata, struct fuse_conn_info *conn)
+void mfs_op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct mfs *fs = userdata;
 	unsigned int wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK |
@@ -99,10 +99,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 }
 
 const struct fuse_lowlevel_ops mfs_ops = {
-	.init = op_init,
 	.lookup = mfs_op_lookup,
-	.forget = mfs_op_forget,
-	.forget_multi = mfs_op_forget_multi,
 	.getattr = mfs_op_getattr,
 	.setattr = mfs_op_setattr,
 	.statfs = mfs_op_statfs,

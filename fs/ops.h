@@ -4,6 +4,9 @@
  *
  * Called by the threads of loop.c, any number at a time; each answers its request
  * exactly once.  The userdata of the session is a struct mfs.
+ *
+ * They are those on the live tree, but for init and the two of forget, which see to all nodes.
+ * Snapshots have a table of their own (ops_snapshot.h), and dispatch.c tells one from the other.
  */
 #ifndef FS_OPS_H
 #define FS_OPS_H
@@ -32,7 +35,10 @@ static inline struct mfs_handle *mfs_handle_of(const struct fuse_file_info *fi)
 	return (struct mfs_handle *)(uintptr_t)fi->fh;
 }
 
-/* Is that the state directory?  It exists for nobody who comes through the mount. */
+/*
+ * Is that the state directory?  It exists for nobody who comes through the mount; who looks
+ * it up gets another one, which leads to the snapshots.
+ */
 bool mfs_is_hidden(const struct mfs *fs, const struct mfs_node *parent, const char *name);
 
 /* What the kernel is to know of a node with these attributes. */
@@ -52,6 +58,8 @@ void mfs_reply_xattr(fuse_req_t req, const char *buf, ssize_t n, size_t size);
 
 /* Attributes as seen through the mount. */
 struct stat mfs_attributes(const struct mfs *fs, const struct stat *st);
+
+void mfs_op_init(void *userdata, struct fuse_conn_info *conn);
 
 /* ops_lookup.c */
 void mfs_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);

@@ -14,9 +14,13 @@ client control mnt commit >out
 id=$(getfattr --only-values -n user.mirrorfs.id source/image) || fail "commit gave no id"
 
 assert_eq "$(ls -A mnt)" "$(printf 'd\nimage')" "listing"
-assert_fails ls mnt/.mirrorfs
-assert_contains "$stderr" "No such file"
-assert_fails cat mnt/.mirrorfs/state
+# what is there instead leads to the snapshots
+assert_eq "$(ls -A mnt/.mirrorfs)" snapshot "what is there instead"
+assert_eq "$(ls -A mnt/.mirrorfs/snapshot)" "" "snapshots"
+for name in state lock bitmaps preserve; do
+	assert_fails ls mnt/.mirrorfs/$name
+	assert_contains "$stderr" "No such file"
+done
 assert_fails mkdir mnt/.mirrorfs
 assert_fails touch mnt/.mirrorfs
 assert_fails mknod mnt/.mirrorfs p
@@ -27,6 +31,15 @@ assert_fails mv -T mnt/d mnt/.mirrorfs
 assert_fails mv mnt/.mirrorfs mnt/x
 assert_fails rmdir mnt/.mirrorfs
 assert_fails rm mnt/.mirrorfs
+assert_fails rm -rf mnt/.mirrorfs
+assert_fails touch mnt/.mirrorfs/x
+assert_contains "$stderr" "Read-only"
+assert_fails mkdir mnt/.mirrorfs/snapshot/x
+assert_fails mv mnt/image mnt/.mirrorfs
+assert_fails ln mnt/image mnt/.mirrorfs/snapshot
+assert_contains "$stderr" "cross-device"
+assert_eq "$(stat -c '%F %a' mnt/.mirrorfs/snapshot)" "directory 555"
+assert_eq "$(client xattrs mnt/.mirrorfs)" "" "extended attributes of what is there instead"
 [ -f source/.mirrorfs/state ] && [ -d source/.mirrorfs/bitmaps ] || fail "the state directory suffered"
 # below the top the name is one like others
 mkdir mnt/d/.mirrorfs
