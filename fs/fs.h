@@ -13,7 +13,8 @@
  *   whatever bitmapfile/ takes inside
  *   snapshots->lock, then a snapshot's lock
  *   an image's lock in a snapshot
- *   nodes->lock, handles->lock, preserve->lock (short; nothing is called with them held)
+ *   nodes->lock, handles->lock, preserve->lock, dentries->lock (short; nothing is called with
+ *   them held)
  */
 #ifndef FS_FS_H
 #define FS_FS_H
@@ -29,6 +30,7 @@
 #include <stdbool.h>
 
 struct fuse_session;
+struct mfs_dentries;
 
 struct mfs {
 	struct fuse_session *session;
@@ -42,6 +44,7 @@ struct mfs {
 	struct mfs_nodes nodes;
 	struct mfs_handles handles;
 	struct mfs_snapshots snapshots;
+	struct mfs_dentries *dentries; /* NULL while nothing is served */
 	/*
 	 * Held shared by who changes a name or metadata, exclusively while a snapshot reads
 	 * the tree and begins.

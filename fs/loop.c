@@ -247,7 +247,7 @@ int mfs_loop_initialize(struct fuse_session *session, const bool *initialized)
 	return r;
 }
 
-int mfs_loop(struct fuse_session *session)
+int mfs_loop(struct fuse_session *session, void (*ending)(void *arg), void *arg)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 	int r;
@@ -262,6 +262,7 @@ int mfs_loop(struct fuse_session *session)
 	r = loop->ended_fd < 0 ? -errno : start_worker(loop);
 	if (r == 0)
 		r = wait_for_end(loop);
+	ending(arg);
 	stop_workers(loop);
 	if (r == 0)
 		r = atomic_load(&loop->error);

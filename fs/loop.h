@@ -25,9 +25,10 @@ int mfs_loop_initialize(struct fuse_session *session, const bool *initialized);
 
 /*
  * Serves until the session ends, and returns when the last request has been
- * carried out: 0, or -errno of what ended it.
+ * carried out: 0, or -errno of what ended it.  When the end has come, and while requests are
+ * still served, ending(arg) is called.
  */
-int mfs_loop(struct fuse_session *session);
+int mfs_loop(struct fuse_session *session, void (*ending)(void *arg), void *arg);
 
 /* Blocks the signals that end a session; for main(), before any thread is made. */
 void mfs_loop_block_signals(void);

@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "fs/daemon.h"
+#include "fs/dentries.h"
 #include "fs/dispatch.h"
 #include "fs/fs.h"
 #include "fs/keeper.h"
@@ -204,6 +205,13 @@ static int initialize(struct mfs *fs, struct fuse_session *session,
 	return r;
 }
 
+static void end_serving(void *arg)
+{
+	struct mfs *fs = arg;
+
+	mfs_dentries_stop(fs->dentries);
+}
+
 /* Mounted: serves until the session ends. */
 static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_options *options)
 {
@@ -212,17 +220,21 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 
 	if (fs->source)
 		r = mfs_keeper_start(fs, options->save_interval, &keeper);
+	if (r == 0)
+		r = mfs_dentries_start(session, &fs->dentries);
 	if (r == 0) {
 		if (!options->foreground) {
 			mfs_log_to_syslog();
 			mfs_daemon_ready();
 		}
 		mfs_log(LOG_INFO, "mount '%s': serving '%s'", options->mountpoint, options->source);
-		r = mfs_loop(session);
+		r = mfs_loop(session, end_serving, fs);
 	}
 	if (r < 0)
 		mfs_log(LOG_ERR, "serve '%s': %s", options->mountpoint, mfs_reason(r));
 	mfs_keeper_stop(keeper);
+	mfs_dentries_free(fs->dentries);
+	fs->dentries = NULL;
 	return r;
 }
 

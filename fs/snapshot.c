@@ -21,6 +21,7 @@
 
 #include "bitmapfile/identity.h"
 #include "bitmapfile/tracker.h"
+#include "fs/dentries.h"
 #include "fs/fs.h"
 #include "fs/log.h"
 #include "fs/preserve.h"
@@ -116,17 +117,21 @@ static void failed_image(void *arg, const struct mfs_snapshot_image *image, int 
 
 /* --- making and freeing one */
 
-static void free_images(struct mfs_snapshot *s)
+/* What requests need; the nodes themselves stay. */
+static void free_content(struct mfs_snapshot *s)
 {
-	for (size_t i = 0; s->tree && i < s->tree->nnodes; i++) {
+	if (!s->tree)
+		return;
+	for (size_t i = 0; i < s->tree->nnodes; i++) {
 		mfs_snapshot_image_close(s->tree->nodes[i]->image);
 		s->tree->nodes[i]->image = NULL;
 	}
+	mfs_snapshot_tree_strip(s->tree);
 }
 
 static void snapshot_free(struct mfs_snapshot *s)
 {
-	free_images(s);
+	free_content(s);
 	mfs_snapshot_tree_free(s->tree);
 	free(s->retired);
 	if (s->common.broken)
@@ -400,7 +405,7 @@ static void images_gone(struct mfs_snapshot *s)
 	last = s->users == 0;
 	pthread_mutex_unlock(&s->lock);
 	if (last)
-		free_images(s);
+		free_content(s);
 }
 
 /* Of one that is LEAVING.  0, or why it has to be tried again later. */
@@ -454,6 +459,7 @@ static void let_go(struct mfs *fs)
 static void leave_locked(struct mfs_snapshot *s)
 {
 	s->stage = LEAVING;
+	mfs_dentries_drop(s->fs->dentries, s->name);
 	break_snapshot(s, -ESTALE, "it was deleted"); /* writers need not preserve any more */
 }
 
@@ -541,7 +547,7 @@ void mfs_snapshot_unuse(struct mfs_snapshot *s)
 	last = --s->users == 0 && s->gone;
 	pthread_mutex_unlock(&s->lock);
 	if (last)
-		free_images(s);
+		free_content(s);
 	mfs_snapshot_unref(s, 1);
 }
 

@@ -354,26 +354,38 @@ int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd, struct mfs_sn
 	return r;
 }
 
-static void free_node(struct mfs_snapshot_node *node)
+static void strip_node(struct mfs_snapshot_node *node)
 {
 	for (size_t i = 0; i < node->nentries; i++)
 		free(node->entries[i].name);
 	free(node->entries);
+	node->entries = NULL;
+	node->nentries = 0;
 	free_xattrs(node);
 	free(node->target);
+	node->target = NULL;
 	if (node->fd >= 0)
 		close(node->fd);
-	free(node);
+	node->fd = -1;
+}
+
+void mfs_snapshot_tree_strip(struct mfs_snapshot_tree *tree)
+{
+	for (size_t i = 0; i < tree->nnodes; i++)
+		strip_node(tree->nodes[i]);
+	free(tree->by_inode);
+	tree->by_inode = NULL;
+	tree->nbuckets = 0;
 }
 
 void mfs_snapshot_tree_free(struct mfs_snapshot_tree *tree)
 {
 	if (!tree)
 		return;
+	mfs_snapshot_tree_strip(tree);
 	for (size_t i = 0; i < tree->nnodes; i++)
-		free_node(tree->nodes[i]);
+		free(tree->nodes[i]);
 	free(tree->nodes);
-	free(tree->by_inode);
 	free(tree);
 }
 

@@ -69,6 +69,12 @@ int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd, struct mfs_sn
 /* Closes what fds are left; images are the caller's.  NULL is allowed. */
 void mfs_snapshot_tree_free(struct mfs_snapshot_tree *tree);
 
+/*
+ * The snapshot is gone, but not its nodes, which the kernel may know for a long time yet: frees
+ * all that hangs on them.  Nobody may be reading the tree.
+ */
+void mfs_snapshot_tree_strip(struct mfs_snapshot_tree *tree);
+
 /* Takes size and times of all regular files again; their images must be there.  0 or -errno. */
 int mfs_snapshot_tree_restat(struct mfs_snapshot_tree *tree);
 

@@ -241,6 +241,9 @@ START_TEST(what_changes_later_changes_nothing)
 	ck_assert_ptr_null(find("bb"));
 	ck_assert_uint_eq(find("\xff")->st.st_mode, S_IFREG | 0644);
 	ck_assert_str_eq(find("link")->target, "b/m/1");
+	mfs_snapshot_tree_strip(tree);
+	ck_assert_ptr_null(find("a"));
+	ck_assert_uint_eq(tree->nnodes, 17);
 	mfs_snapshot_tree_free(tree);
 }
 END_TEST
