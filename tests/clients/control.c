@@ -3,7 +3,11 @@
  * control.c - control DIRECTORY COMMAND: speaks to a mirrorfs as mirrorctl does, and worse
  *
  *   info | commit | flush         says what came back
- *   hostile                       sends what must be refused
+ *   snapshot NAME [FROM]          makes one, of what changed since a checkpoint or of all
+ *   delete NAME | snapshot-info NAME
+ *   image                         of a file in a snapshot
+ *   release OFFSET NBYTES         of the same
+ *   hostile | hostile-image       sends what must be refused
  */
 #include "config.h"
 
@@ -37,6 +41,62 @@ static int commit(int fd)
 	printf("checkpoint %llu images %llu untrackable %llu\n", (unsigned long long)commit.number,
 	       (unsigned long long)commit.images, (unsigned long long)commit.untrackable);
 	return 0;
+}
+
+static int snapshot(int fd, const char *name, const char *from)
+{
+	static struct mfs_control_commit commit = { .version = MFS_CONTROL_VERSION,
+						    .flags = MFS_COMMIT_HOLD };
+
+	snprintf(commit.name, sizeof(commit.name), "%s", name);
+	commit.from = strtoull(from, NULL, 0);
+	if (ioctl(fd, MFS_CONTROL_COMMIT, &commit) < 0)
+		return -errno;
+	printf("snapshot %s checkpoint %llu images %llu\n", commit.name,
+	       (unsigned long long)commit.number, (unsigned long long)commit.images);
+	return 0;
+}
+
+static int delete (int fd, const char *name)
+{
+	struct mfs_control_snapshot_delete delete = { .version = MFS_CONTROL_VERSION };
+
+	snprintf(delete.name, sizeof(delete.name), "%s", name);
+	return ioctl(fd, MFS_CONTROL_SNAPSHOT_DELETE, &delete) < 0 ? -errno : 0;
+}
+
+static int snapshot_info(int fd, const char *name)
+{
+	struct mfs_control_snapshot_info info = { .version = MFS_CONTROL_VERSION };
+
+	snprintf(info.name, sizeof(info.name), "%s", name);
+	if (ioctl(fd, MFS_CONTROL_SNAPSHOT_INFO, &info) < 0)
+		return -errno;
+	printf("checkpoint %llu images %llu preserved %llu owned %u broken %d %s\n",
+	       (unsigned long long)info.number, (unsigned long long)info.images,
+	       (unsigned long long)info.preserved, info.owned, info.broken, info.reason);
+	return 0;
+}
+
+static int image(int fd)
+{
+	struct mfs_control_snapshot_image image = { .version = MFS_CONTROL_VERSION };
+
+	if (ioctl(fd, MFS_CONTROL_SNAPSHOT_IMAGE, &image) < 0)
+		return -errno;
+	printf("image_fd %d map_fd %d status_fd %d block_shift %u blocks %llu size %llu\n",
+	       image.image_fd, image.map_fd, image.status_fd, image.block_shift,
+	       (unsigned long long)image.nblocks, (unsigned long long)image.size);
+	return 0;
+}
+
+static int release(int fd, const char *offset, const char *nbytes)
+{
+	struct mfs_control_snapshot_release release = { .version = MFS_CONTROL_VERSION };
+
+	release.offset = strtoull(offset, NULL, 0);
+	release.nbytes = strtoull(nbytes, NULL, 0);
+	return ioctl(fd, MFS_CONTROL_SNAPSHOT_RELEASE, &release) < 0 ? -errno : 0;
 }
 
 static int flush(int fd)
@@ -81,22 +141,70 @@ static int hostile(int fd)
 	return 0;
 }
 
+static int hostile_image(int fd)
+{
+	static union {
+		struct mfs_control_commit commit;
+		struct mfs_control_snapshot_image image;
+		struct mfs_control_snapshot_release release;
+		char bytes[16384];
+	} m;
+
+	/* what only the root directory knows */
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_INFO, &m), ENOTTY);
+	m.commit.version = MFS_CONTROL_VERSION;
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_COMMIT, &m), ENOTTY);
+	EXPECT_ERROR(ioctl(fd, _IOW('m', 8, struct mfs_control_snapshot_image), &m), ENOTTY);
+	EXPECT_ERROR(ioctl(fd, _IOR('f', 1, long), &m), ENOTTY);
+	m.image.version = MFS_CONTROL_VERSION + 1;
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_SNAPSHOT_IMAGE, &m), EPROTONOSUPPORT);
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_SNAPSHOT_RELEASE, &m), EPROTONOSUPPORT);
+	m.release = (struct mfs_control_snapshot_release){ .version = MFS_CONTROL_VERSION,
+							   .offset = UINT64_MAX,
+							   .nbytes = 1 };
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_SNAPSHOT_RELEASE, &m), EINVAL);
+	/* far beyond the end there is nothing to release */
+	m.release.offset = UINT64_MAX - 1;
+	EXPECT(ioctl(fd, MFS_CONTROL_SNAPSHOT_RELEASE, &m) == 0);
+	return 0;
+}
+
+static int carry_out(int fd, int argc, char **argv)
+{
+	const char *command = argv[0];
+
+	if (strcmp(command, "info") == 0)
+		return info(fd);
+	if (strcmp(command, "commit") == 0)
+		return commit(fd);
+	if (strcmp(command, "flush") == 0)
+		return flush(fd);
+	if (strcmp(command, "hostile") == 0)
+		return hostile(fd);
+	if (strcmp(command, "image") == 0)
+		return image(fd);
+	if (strcmp(command, "hostile-image") == 0)
+		return hostile_image(fd);
+	if (strcmp(command, "snapshot") == 0 && argc > 1)
+		return snapshot(fd, argv[1], argc > 2 ? argv[2] : "0");
+	if (strcmp(command, "delete") == 0 && argc == 2)
+		return delete (fd, argv[1]);
+	if (strcmp(command, "snapshot-info") == 0 && argc == 2)
+		return snapshot_info(fd, argv[1]);
+	if (strcmp(command, "release") == 0 && argc == 3)
+		return release(fd, argv[1], argv[2]);
+	return -EINVAL;
+}
+
 int main(int argc, char **argv)
 {
-	int fd, r = -EINVAL;
+	int fd, r;
 
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
 	fd = open(argv[1], O_RDONLY);
 	EXPECT(fd >= 0);
-	if (strcmp(argv[2], "info") == 0)
-		r = info(fd);
-	else if (strcmp(argv[2], "commit") == 0)
-		r = commit(fd);
-	else if (strcmp(argv[2], "flush") == 0)
-		r = flush(fd);
-	else if (strcmp(argv[2], "hostile") == 0)
-		r = hostile(fd);
+	r = carry_out(fd, argc - 2, argv + 2);
 	if (r < 0)
 		fprintf(stderr, "%s: %s\n", argv[2], strerror(-r));
 	close(fd);
