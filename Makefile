@@ -169,8 +169,8 @@ endif
 faultmem_ldflags = $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup \
 	fdopendir emalloc erealloc)
 comma := ,
-$(BUILD)/tests/unit/test_faults: unit_ldflags = $(faultmem_ldflags)
-$(BUILD)/tests/unit/test_snapshot_tree: unit_ldflags = $(faultmem_ldflags)
+faultmem_tests = test_faults test_snapshot test_snapshot_tree
+$(addprefix $(BUILD)/tests/unit/,$(faultmem_tests)): unit_ldflags = $(faultmem_ldflags)
 
 $(unit_programs): %: %.o $(libraries)
 	$(call say,LD,$@)$(CC) $(all_ldflags) $(unit_ldflags) -o $@ $^ $(test_libs)

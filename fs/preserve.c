@@ -219,7 +219,10 @@ static void work_locked(struct mfs_preserve *p)
 	pthread_mutex_unlock(&p->lock);
 	r = carry_out(p, b, wanted, &fd, number);
 	pthread_mutex_lock(&p->lock);
-	file->fd = fd; /* before the block leaves the table: see get() */
+	/* Both before the block leaves the table, for from then on get() reads the file. */
+	file->fd = fd;
+	if (r < 0 && !file->dead)
+		tell_locked(p, file, r);
 	if (b->data)
 		unlist_locked(p, b);
 	if (wanted && b->dropped && fd >= 0) { /* meanwhile */
@@ -227,8 +230,6 @@ static void work_locked(struct mfs_preserve *p)
 		punch(p, fd, b->offset, b->nbytes);
 		pthread_mutex_lock(&p->lock);
 	}
-	if (r < 0 && !file->dead)
-		tell_locked(p, file, r);
 	dead_fd = block_free_locked(p, b);
 	if (dead_fd >= 0) {
 		pthread_mutex_unlock(&p->lock);
