@@ -131,16 +131,21 @@ enum mfs_block_state {
 	MFS_BLOCK_LOST = 4,	 /* likewise, and it was not kept: not needed, or released */
 };
 
-/* Asked on a regular file in a snapshot.  Descriptors are those of the process INFO names. */
+/*
+ * Asked on a regular file in a snapshot.  Descriptors are those of the process INFO names.
+ * IMAGE_ONLY: states are not wanted, so none need be made; map_fd may be -1 then.
+ */
+#define MFS_SNAPSHOT_IMAGE_ONLY 1u
+
 struct mfs_control_snapshot_image {
 	uint32_t version;     /* in */
 	uint32_t block_shift; /* out */
 	int32_t image_fd;     /* out: O_PATH, of the image itself */
 	int32_t map_fd;	      /* out: the states, one byte a block */
 	int32_t status_fd;    /* out: an int32_t, not 0 once the snapshot is broken */
-	uint32_t reserved;
-	uint64_t nblocks; /* out */
-	uint64_t size;	  /* out: bytes, at the instant */
+	uint32_t flags;	      /* in: MFS_SNAPSHOT_IMAGE_... */
+	uint64_t nblocks;     /* out */
+	uint64_t size;	      /* out: bytes, at the instant */
 };
 
 /* On the same: that range has been read, and need not be preserved any more. */
