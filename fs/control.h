@@ -100,7 +100,11 @@ struct mfs_control_snapshot_delete {
 	char name[MFS_SNAPSHOT_NAME_MAX + 1]; /* in; ENOENT: there is none */
 };
 
-/* Names are listed by readdir of MFS_SNAPSHOT_DIR. */
+/*
+ * Names are listed by readdir of MFS_SNAPSHOT_DIR.  broken is -E2BIG when the limit of what may be
+ * preserved was reached, -ENOSPC or -EDQUOT for want of room, -ETIMEDOUT when a guest would have
+ * had to wait for too long, or another error of the source's storage.
+ */
 struct mfs_control_snapshot_info {
 	uint32_t version;		      /* in */
 	uint32_t owned;			      /* out: 1: it goes with the one who made it */
@@ -110,7 +114,7 @@ struct mfs_control_snapshot_info {
 	int64_t time_ns;		      /* out: ns since 1970 */
 	uint64_t images;		      /* out */
 	uint64_t preserved;		      /* out: bytes of old blocks that are kept for it */
-	int32_t broken;			      /* out: 0, or a negative errno: */
+	int32_t broken;			      /* out: 0, or a negative errno */
 	uint32_t reserved;
 	char reason[MFS_CONTROL_REASON]; /* out: why, one line for people; "" */
 };

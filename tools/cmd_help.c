@@ -14,7 +14,7 @@ static void print_all(void)
 {
 	puts("usage: mirrorctl VERB [OPTION...] ARGUMENT...\n");
 	for (const struct command *c = commands; c->name; c++)
-		printf("  %-8s %-16s %s\n", c->name, c->args, c->summary);
+		printf("  %-8s %-20s %s\n", c->name, c->args, c->summary);
 	puts("\nmirrorctl help VERB tells more of a verb, mirrorctl(8) all of it.\n"
 	     "mirrorctl --version prints the version.");
 }
@@ -25,12 +25,18 @@ static void print_one(const struct command *command)
 	       command->options ? " [OPTION...]" : "", command->args, command->description);
 	if (command->options)
 		puts("");
-	for (const struct command_option *o = command_options; o->name; o++)
-		if (command->options & o->bit)
-			printf("  --%-10s %s\n", o->name, o->summary);
+	for (const struct command_option *o = command_options; o->name; o++) {
+		char form[32];
+
+		if (!(command->options & o->bit))
+			continue;
+		snprintf(form, sizeof(form), "%s%s%s", o->name, o->value ? " " : "",
+			 o->value ? o->value : "");
+		printf("  --%-14s %s\n", form, o->summary);
+	}
 }
 
-int cmd_help(const struct command *command, char *const args[], unsigned int options)
+int cmd_help(const struct command *command, char *const args[], const struct options *options)
 {
 	const struct command *about = NULL;
 	char name[TEXT_NAME];

@@ -265,7 +265,7 @@ static int print_text(const struct status *status, const char *path)
 	return output_finish();
 }
 
-int cmd_status(const struct command *command, char *const args[], unsigned int options)
+int cmd_status(const struct command *command, char *const args[], const struct options *options)
 {
 	struct status status;
 	struct bmf_error err = { 0 };
@@ -276,7 +276,7 @@ int cmd_status(const struct command *command, char *const args[], unsigned int o
 		output_error("%s", err.code ? err.text : fail_reason(r));
 		return EXIT_FAILURE;
 	}
-	r = options & OPTION_JSON ? print_json(&status) : print_text(&status, args[0]);
+	r = options->given & OPTION_JSON ? print_json(&status) : print_text(&status, args[0]);
 	status_destroy(&status);
 	if (r < 0) {
 		output_error("write to standard output: %s", fail_reason(r));

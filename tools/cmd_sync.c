@@ -21,6 +21,13 @@ static void on_progress(void *arg, uint64_t done, uint64_t total)
 	progress_update(arg, done, total);
 }
 
+/* A guest may be frozen still: that is said at once, whatever else is printed. */
+static void on_alert(void *arg, const char *text)
+{
+	(void)arg;
+	output_error("%s", text);
+}
+
 static json_t *full_copies_json(const struct sync_result *result)
 {
 	json_t *array = json_array();
@@ -63,6 +70,7 @@ static int print_json(const struct sync_result *result)
 	json_put_number(document, "crash_bytes", result->crash_bytes);
 	json_object_set_new(document, "full_copies", full_copies_json(result));
 	json_object_set_new(document, "gate_ms", json_real((double)result->gate_ns / 1e6));
+	json_object_set_new(document, "names_ms", json_real((double)result->names_ns / 1e6));
 	json_object_set_new(document, "seconds", json_real(result->seconds));
 	json_put_bool(document, "dry_run", result->dry_run);
 	json_object_set_new(document, "warnings", warnings_json(result));
@@ -110,26 +118,31 @@ static int print_text(const struct sync_result *result)
 	return output_finish();
 }
 
-static int report(const struct sync_result *result, unsigned int options)
+static int report(const struct sync_result *result, const struct options *options)
 {
 	int r = 0;
 
-	if (options & OPTION_JSON)
+	if (options->given & OPTION_JSON)
 		r = print_json(result);
-	else if (!(options & OPTION_QUIET))
+	else if (!(options->given & OPTION_QUIET))
 		r = print_text(result);
 	if (r < 0) {
 		output_error("write to standard output: %s; the sync itself is done",
 			     fail_reason(r));
 		return EXIT_FAILURE;
 	}
+	if (result->hook_failed)
+		return EXIT_FAILURE;
 	return sync_result_is_full(result) ? EXIT_FULL_COPY : EXIT_SUCCESS;
 }
 
-int cmd_sync(const struct command *command, char *const args[], unsigned int options)
+int cmd_sync(const struct command *command, char *const args[], const struct options *options)
 {
 	struct progress progress;
-	struct sync_options sync_options = { .dry_run = options & OPTION_DRY_RUN,
+	struct sync_options sync_options = { .dry_run = options->given & OPTION_DRY_RUN,
+					     .pre_hook = options->pre_hook,
+					     .post_hook = options->post_hook,
+					     .alert = on_alert,
 					     .progress = on_progress,
 					     .progress_arg = &progress };
 	struct sync_result result;
@@ -139,7 +152,7 @@ int cmd_sync(const struct command *command, char *const args[], unsigned int opt
 
 	(void)command;
 	stop_catch();
-	progress_begin(&progress, "copying", !(options & (OPTION_QUIET | OPTION_DRY_RUN)));
+	progress_begin(&progress, "copying", !(options->given & (OPTION_QUIET | OPTION_DRY_RUN)));
 	r = sync_run(args[0], args[1], &sync_options, &result, &err);
 	progress_end(&progress);
 	if (r == -ECANCELED && stop_signal()) {
@@ -148,7 +161,7 @@ int cmd_sync(const struct command *command, char *const args[], unsigned int opt
 		status = EXIT_SIGNAL + stop_signal();
 	} else if (r < 0) {
 		output_error("%s", err.text);
-		status = EXIT_FAILURE;
+		status = result.snapshot_broken ? EXIT_SNAPSHOT_BROKEN : EXIT_FAILURE;
 	} else {
 		status = report(&result, options);
 	}

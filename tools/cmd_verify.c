@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 struct listing {
-	unsigned int options;
+	const struct options *options;
 	json_t *differences; /* with OPTION_JSON */
 	struct progress progress;
 };
@@ -32,7 +32,7 @@ static void on_difference(void *arg, const char *path, const char *what, const c
 		json_put_text(item, "what", what);
 		json_put_text(item, "text", text);
 		json_array_append_new(listing->differences, item);
-	} else if (!(listing->options & OPTION_QUIET)) {
+	} else if (!(listing->options->given & OPTION_QUIET)) {
 		progress_end(&listing->progress);
 		printf("%s: %s\n", *path ? text_quote(path, quoted, sizeof(quoted)) : ".", text);
 	}
@@ -79,7 +79,7 @@ static int report(struct listing *listing, const struct verify_result *result)
 		r = print_json(result, listing->differences);
 		listing->differences = NULL;
 	} else {
-		r = listing->options & OPTION_QUIET ? 0 : print_text(result);
+		r = listing->options->given & OPTION_QUIET ? 0 : print_text(result);
 	}
 	if (r < 0) {
 		output_error("write to standard output: %s", fail_reason(r));
@@ -88,7 +88,7 @@ static int report(struct listing *listing, const struct verify_result *result)
 	return result->differences == 0 ? EXIT_SAME : EXIT_DIFFERS;
 }
 
-int cmd_verify(const struct command *command, char *const args[], unsigned int options)
+int cmd_verify(const struct command *command, char *const args[], const struct options *options)
 {
 	struct listing listing = { .options = options };
 	struct verify_options verify_options = { .differs = on_difference,
@@ -101,9 +101,9 @@ int cmd_verify(const struct command *command, char *const args[], unsigned int o
 
 	(void)command;
 	stop_catch();
-	if (options & OPTION_JSON)
+	if (options->given & OPTION_JSON)
 		listing.differences = json_array();
-	progress_begin(&listing.progress, "comparing", !(options & OPTION_QUIET));
+	progress_begin(&listing.progress, "comparing", !(options->given & OPTION_QUIET));
 	r = verify_run(args[0], args[1], &verify_options, &result, &err);
 	progress_end(&listing.progress);
 	if (r == -ECANCELED && stop_signal()) {

@@ -8,10 +8,14 @@
 #ifndef TOOLS_COMMAND_H
 #define TOOLS_COMMAND_H
 
+#include <stddef.h>
+
 #define OPTION_JSON 1u
 #define OPTION_QUIET 2u
 #define OPTION_DRY_RUN 4u
 #define OPTION_IN_PLACE 8u
+#define OPTION_PRE_HOOK 16u
+#define OPTION_POST_HOOK 32u
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -19,7 +23,14 @@
 #define EXIT_USAGE 2
 #define EXIT_VERIFY_ERROR 2
 #define EXIT_FULL_COPY 3
+#define EXIT_SNAPSHOT_BROKEN 4
 #define EXIT_SIGNAL 128 /* plus the signal's number */
+
+/* What was given besides arguments; values belong to argv. */
+struct options {
+	unsigned int given; /* OPTION_ bits */
+	const char *pre_hook, *post_hook;
+};
 
 struct command {
 	const char *name;
@@ -29,12 +40,16 @@ struct command {
 	int usage_status;	 /* exit code of a usage error */
 	const char *summary;	 /* one line */
 	const char *description; /* whole sentences */
-	int (*run)(const struct command *command, char *const args[], unsigned int options);
+	/* args ends with a NULL. */
+	int (*run)(const struct command *command, char *const args[],
+		   const struct options *options);
 };
 
 struct command_option {
 	const char *name; /* without the dashes */
 	unsigned int bit;
+	const char *value; /* for people: "CMD"; NULL: it takes none */
+	size_t offset;	   /* of the value in struct options, a const char * */
 	const char *summary;
 };
 
@@ -43,9 +58,9 @@ extern const struct command_option command_options[]; /* likewise */
 
 const struct command *command_find(const char *name); /* or NULL */
 
-int cmd_sync(const struct command *command, char *const args[], unsigned int options);
-int cmd_status(const struct command *command, char *const args[], unsigned int options);
-int cmd_verify(const struct command *command, char *const args[], unsigned int options);
-int cmd_help(const struct command *command, char *const args[], unsigned int options);
+int cmd_sync(const struct command *command, char *const args[], const struct options *options);
+int cmd_status(const struct command *command, char *const args[], const struct options *options);
+int cmd_verify(const struct command *command, char *const args[], const struct options *options);
+int cmd_help(const struct command *command, char *const args[], const struct options *options);
 
 #endif

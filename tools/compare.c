@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "tools/compare.h"
-#include "tools/copy.h"
+#include "tools/holes.h"
 #include "tools/stop.h"
 
 #include <errno.h>
@@ -56,10 +56,10 @@ static int compare_block(struct compare *c, uint64_t offset, size_t nbytes, char
 static int next_data(struct compare *c, uint64_t offset, uint64_t end, uint64_t *ret)
 {
 	uint64_t a = end, b = end, unused;
-	int r = copy_next_data(c->a_fd, offset, end, &a, &unused);
+	int r = holes_next_data(c->a_fd, offset, end, &a, &unused);
 
 	if (r >= 0 && a > offset) {
-		r = copy_next_data(c->b_fd, offset, end, &b, &unused);
+		r = holes_next_data(c->b_fd, offset, end, &b, &unused);
 		c->failed_at_b = r < 0;
 	}
 	if (r < 0) {

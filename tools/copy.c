@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/copy.h"
+#include "tools/holes.h"
 #include "tools/stop.h"
 
 #include <errno.h>
@@ -13,53 +14,12 @@
 /* Start writeback that often: the fsync at the end shall not have everything left to do. */
 #define FLUSH_EVERY ((uint64_t)16 << 20)
 
-int copy_next_data(int fd, uint64_t offset, uint64_t end, uint64_t *ret_first, uint64_t *ret_end)
-{
-	off_t data, hole;
-
-	if (offset >= end)
-		return 0;
-	data = lseek(fd, (off_t)offset, SEEK_DATA);
-	if (data < 0 && errno == ENXIO)
-		return 0;
-	if (data < 0 && errno != EINVAL && errno != EOPNOTSUPP)
-		return -errno;
-	if (data < 0) {
-		*ret_first = offset;
-		*ret_end = end;
-		return 1;
-	}
-	if ((uint64_t)data >= end)
-		return 0;
-	hole = lseek(fd, data, SEEK_HOLE);
-	*ret_first = (uint64_t)data;
-	/* ENXIO: it has just been cut off; reading finds out */
-	*ret_end = hole < 0 || (uint64_t)hole > end ? end : (uint64_t)hole;
-	return 1;
-}
-
 static int failed(struct copy *copy, int code, const char *verb, bool at_source, uint64_t offset)
 {
 	copy->verb = verb;
 	copy->at_source = at_source;
 	copy->offset = offset;
 	return code;
-}
-
-static ssize_t pread_full(int fd, char *buf, size_t nbytes, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < nbytes) {
-		ssize_t n = pread(fd, buf + done, nbytes - done, (off_t)(offset + done));
-
-		if (n == 0)
-			break;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n < 0 ? 0 : (size_t)n;
-	}
-	return (ssize_t)done;
 }
 
 static int write_all(struct copy *copy, const char *buf, size_t nbytes, uint64_t offset)
@@ -109,7 +69,7 @@ static int zero_range(struct copy *copy, uint64_t offset, uint64_t end)
 
 	if (copy->dest_fd < 0)
 		return 0;
-	while ((r = copy_next_data(copy->dest_fd, offset, end, &first, &last)) > 0) {
+	while ((r = holes_next_data(copy->dest_fd, offset, end, &first, &last)) > 0) {
 		r = 0;
 		if (!copy->dry_run)
 			r = fallocate(copy->dest_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -146,7 +106,7 @@ static int copy_data(struct copy *copy, uint64_t offset, uint64_t end)
 
 		if (stop_signal())
 			return -ECANCELED;
-		got = pread_full(copy->source_fd, copy->buffer, n, offset);
+		got = source_image_read(copy->source, copy->buffer, n, offset);
 		if (got < 0)
 			return failed(copy, (int)got, "read", true, offset);
 		r = write_all(copy, copy->buffer, (size_t)got, offset);
@@ -155,6 +115,7 @@ static int copy_data(struct copy *copy, uint64_t offset, uint64_t end)
 		copy->copied += (size_t)got;
 		tick(copy, (size_t)got);
 		offset += (size_t)got;
+		source_image_release(copy->source, offset);
 		if ((size_t)got < n) { /* it was truncated while we read */
 			r = zero_range(copy, offset, end);
 			tick(copy, end - offset);
@@ -169,7 +130,7 @@ int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
 	uint64_t end = offset + nbytes, first, last;
 	int r;
 
-	while ((r = copy_next_data(copy->source_fd, offset, end, &first, &last)) > 0) {
+	while ((r = source_image_next_data(copy->source, offset, end, &first, &last)) > 0) {
 		if (first > offset) {
 			r = zero_range(copy, offset, first);
 			if (r < 0)

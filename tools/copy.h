@@ -8,6 +8,8 @@
 #ifndef TOOLS_COPY_H
 #define TOOLS_COPY_H
 
+#include "tools/source_image.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,10 +17,10 @@
 #define COPY_BUFFER ((size_t)1 << 20)
 
 struct copy {
-	int source_fd; /* O_RDONLY */
-	int dest_fd;   /* O_RDWR; in a dry run readable, or -1: there is none */
-	void *buffer;  /* COPY_BUFFER bytes; the caller's */
-	bool dry_run;  /* only count */
+	struct source_image *source; /* read in ascending order, and released */
+	int dest_fd;		     /* O_RDWR; in a dry run readable, or -1: there is none */
+	void *buffer;		     /* COPY_BUFFER bytes; the caller's */
+	bool dry_run;		     /* only count */
 
 	/* Told of every step forward in a range; may be NULL. */
 	void (*tick)(void *arg, uint64_t nbytes);
@@ -42,12 +44,5 @@ struct copy {
  * at_source and offset.
  */
 int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes);
-
-/*
- * The next range of data (as opposed to holes) of the file at or after offset, cut at
- * end.  1, 0 when there is none, or a negative errno.  Where the filesystem can't tell,
- * everything is data.
- */
-int copy_next_data(int fd, uint64_t offset, uint64_t end, uint64_t *ret_first, uint64_t *ret_end);
 
 #endif

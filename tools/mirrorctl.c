@@ -14,18 +14,26 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define MAX_ARGS 3
+
 const struct command_option command_options[] = {
-	{ "json", OPTION_JSON, "print one JSON document" },
-	{ "quiet", OPTION_QUIET, "print nothing but errors" },
-	{ "dry-run", OPTION_DRY_RUN, "say what would be done, change nothing" },
-	{ "in-place", OPTION_IN_PLACE, "write into the replica's files (the only way so far)" },
-	{ NULL, 0, NULL },
+	{ "json", OPTION_JSON, NULL, 0, "print one JSON document" },
+	{ "quiet", OPTION_QUIET, NULL, 0, "print nothing but errors" },
+	{ "dry-run", OPTION_DRY_RUN, NULL, 0, "say what would be done, change nothing" },
+	{ "in-place", OPTION_IN_PLACE, NULL, 0,
+	  "write into the replica's files (the only way so far)" },
+	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
+	  "run before the checkpoint; if it fails, nothing is done" },
+	{ "post-hook", OPTION_POST_HOOK, "CMD", offsetof(struct options, post_hook),
+	  "run after the checkpoint, whatever happened" },
+	{ NULL, 0, NULL, 0, NULL },
 };
 
 const struct command commands[] = {
 	{ "sync", "SOURCE DEST", 2, 2,
-	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE, EXIT_USAGE,
-	  "bring a replica up to date",
+	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_PRE_HOOK |
+		  OPTION_POST_HOOK,
+	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
 	  "of a mirrorfs, or its source directory when nothing is mounted.  DEST is made if\n"
@@ -53,14 +61,6 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
-static unsigned int option_bit(const struct command *command, const char *name)
-{
-	for (const struct command_option *o = command_options; o->name; o++)
-		if ((command->options & o->bit) && strcmp(o->name, name) == 0)
-			return o->bit;
-	return 0;
-}
-
 static int usage_error(const struct command *command, const char *what, const char *which)
 {
 	char name[TEXT_NAME];
@@ -70,17 +70,54 @@ static int usage_error(const struct command *command, const char *what, const ch
 	return command->usage_status;
 }
 
+/* The option that word, "--name" or "--name=value", is; *ret_value: what is after the "=". */
+static const struct command_option *find_option(const struct command *command, const char *word,
+						const char **ret_value)
+{
+	const char *name = word + 2;
+	size_t n = strcspn(name, "=");
+
+	if (strncmp(word, "--", 2) != 0)
+		return NULL;
+	for (const struct command_option *o = command_options; o->name; o++) {
+		if (!(command->options & o->bit) || strlen(o->name) != n ||
+		    strncmp(o->name, name, n) != 0)
+			continue;
+		*ret_value = name[n] ? name + n + 1 : NULL;
+		return o;
+	}
+	return NULL;
+}
+
+/* Takes the option at *words, and moves on to its last word.  0, or the exit code of an error. */
+static int take_option(const struct command *command, char **words[], struct options *options)
+{
+	const char *value = NULL, **place;
+	const struct command_option *option = find_option(command, **words, &value);
+
+	if (!option || (!option->value && value))
+		return usage_error(command, "unknown option", **words);
+	options->given |= option->bit;
+	if (!option->value)
+		return 0;
+	if (!value)
+		value = (*words)[1] ? *++*words : "";
+	if (!*value)
+		return usage_error(command, "a value is missing: option", option->name);
+	place = (const char **)((char *)options + option->offset);
+	*place = value;
+	return 0;
+}
+
 /* Sorts words into options and arguments; "--" ends the options. */
 static int parse_and_run(const struct command *command, char *words[])
 {
-	char *args[3] = { NULL };
-	unsigned int options = 0;
+	char *args[MAX_ARGS + 1] = { NULL };
+	struct options options = { 0 };
 	bool ended = false;
-	int n = 0;
+	int n = 0, r;
 
 	for (; *words; words++) {
-		unsigned int bit;
-
 		if (!ended && strcmp(*words, "--") == 0) {
 			ended = true;
 			continue;
@@ -88,11 +125,11 @@ static int parse_and_run(const struct command *command, char *words[])
 		if (!ended && (*words)[0] == '-' && (*words)[1]) {
 			if (strcmp(*words, "--help") == 0)
 				return cmd_help(command_find("help"),
-						(char *[]){ (char *)command->name, NULL }, 0);
-			bit = strncmp(*words, "--", 2) == 0 ? option_bit(command, *words + 2) : 0;
-			if (!bit)
-				return usage_error(command, "unknown option", *words);
-			options |= bit;
+						(char *[]){ (char *)command->name, NULL },
+						&options);
+			r = take_option(command, &words, &options);
+			if (r != 0)
+				return r;
 			continue;
 		}
 		if (n == command->max_args)
@@ -104,7 +141,7 @@ static int parse_and_run(const struct command *command, char *words[])
 	for (int i = 0; i < n; i++)
 		if (!*args[i])
 			return usage_error(command, "an argument is empty", NULL);
-	return command->run(command, args, options);
+	return command->run(command, args, &options);
 }
 
 static int print_version(void)
@@ -146,7 +183,7 @@ int main(int argc, char *argv[])
 	if (strcmp(argv[1], "--version") == 0)
 		return print_version();
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return cmd_help(command_find("help"), (char *[]){ NULL }, 0);
+		return cmd_help(command_find("help"), (char *[]){ NULL }, &(struct options){ 0 });
 	command = command_find(argv[1]);
 	if (!command) {
 		output_error("no verb '%s'; see mirrorctl help",

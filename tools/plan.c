@@ -78,26 +78,22 @@ static void plan_by_path(struct planner *p, struct plan_node *node)
 
 /* ---- images ---- */
 
-/*
- * The replica's file of an image.  One that has got names outside of the replica
- * is not written into: somebody keeps it by them.
- */
-static struct tree_node *find_file(struct planner *p, const struct manifest_image *entry,
-				   bool *ret_touched)
+struct tree_node *plan_find_file(const struct tree *dest, const struct manifest *manifest,
+				 const struct manifest_image *entry, bool *ret_touched)
 {
 	struct tree_node *file;
 
 	*ret_touched = false;
 	if (entry->stamp.inode == 0)
 		return NULL;
-	file = tree_find_file(p->in->dest, &entry->stamp);
-	if (!file || p->plan->claims[file->index])
+	file = tree_find_file(dest, &entry->stamp);
+	if (!file)
 		return NULL;
 	if (file->st.st_nlink != file->nentries) {
 		*ret_touched = true;
 		return NULL;
 	}
-	*ret_touched = (p->in->manifest->complete || !entry->busy) &&
+	*ret_touched = (manifest->complete || !entry->busy) &&
 		       !bmf_stamp_equal(&entry->stamp, &file->stamp);
 	return file;
 }
@@ -165,9 +161,11 @@ static int decide(struct planner *p, struct plan_node *node, const struct bmf_hi
 	if (node->has_id)
 		entry = manifest_find(manifest, &node->id);
 	if (entry) {
-		struct tree_node *file = find_file(p, entry, &touched);
+		struct tree_node *file = plan_find_file(p->in->dest, manifest, entry, &touched);
 
-		if (file) {
+		if (file && p->plan->claims[file->index]) {
+			touched = false; /* another image's by now */
+		} else if (file) {
 			claim(p, node, file);
 			/* not entry->stamp: a killed sync may have changed it since */
 			node->stamp = file->stamp;
@@ -307,7 +305,9 @@ static int plan_node(struct planner *p, struct plan_node *node)
 {
 	int fd = tree_open(p->in->source, node->source), r = 0;
 
-	if (fd == -ENOENT || fd == -ESTALE || fd == -ENOTDIR) {
+	/* what is gone from a snapshot wasn't removed: it is the snapshot that is gone */
+	if ((fd == -ENOENT || fd == -ESTALE || fd == -ENOTDIR) &&
+	    !source_view_has_snapshot(p->in->view)) {
 		/* a directory stays for now: what was in it may have been found before */
 		if (S_ISDIR(node->source->st.st_mode))
 			plan_by_path(p, node);

@@ -65,6 +65,14 @@ struct plan_input {
 int plan_make(const struct plan_input *input, struct plan **ret, struct bmf_error *err);
 void plan_free(struct plan *plan);
 
+/*
+ * The replica's file of an image, or NULL.  One that has got names outside of the replica
+ * is not written into: somebody keeps it by them.  *ret_touched: somebody changed it, so that
+ * all of the image has to be copied.
+ */
+struct tree_node *plan_find_file(const struct tree *dest, const struct manifest *manifest,
+				 const struct manifest_image *entry, bool *ret_touched);
+
 /* The node that is at path in the source, or NULL. */
 struct plan_node *plan_at(const struct plan *plan, const char *path);
 

@@ -8,9 +8,6 @@
 #include "tools/source_view.h"
 #include "tools/stop.h"
 
-#include "bitmapfile/identity.h"
-#include "bitmapfile/tracker.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -105,7 +102,7 @@ static int check_not_state(const struct source_view *view, struct bmf_error *err
 
 int source_view_locate(const char *path, struct source_view *ret, struct bmf_error *err)
 {
-	struct source_view view = { .path = path, .fd = -1, .mount_fd = -1 };
+	struct source_view view = { .path = path, .fd = -1, .mount_fd = -1, .tree_fd = -1 };
 	int r, fd = open_given(path, err);
 
 	if (fd < 0)
@@ -131,6 +128,7 @@ int source_view_locate(const char *path, struct source_view *ret, struct bmf_err
 		source_view_close(&view, NULL);
 		return r;
 	}
+	view.tree_fd = view.fd;
 	*ret = view;
 	return 0;
 }
@@ -311,9 +309,17 @@ int source_view_history(struct source_view *view, const struct bmf_state *state,
 			bool estimate, struct bmf_history *ret, struct bmf_error *err)
 {
 	bool live = view->mount_fd >= 0;
-	int r = bmf_history_load(view->store, state, fd, view->crashed_at,
-				 live ? BMF_HISTORY_LIVE : 0, ret, err);
+	int r, image_fd = fd;
 
+	if (source_view_has_snapshot(view)) {
+		image_fd = source_image_reach(fd, view->info.pid);
+		if (image_fd < 0)
+			return image_fd;
+	}
+	r = bmf_history_load(view->store, state, image_fd, view->crashed_at,
+			     live ? BMF_HISTORY_LIVE : 0, ret, err);
+	if (image_fd != fd)
+		close(image_fd);
 	/* What a checkpoint would make the daemon find out, of an image that it hasn't met. */
 	if (r == 0 && live && estimate && ret->sidecar &&
 	    !bmf_history_is_vouched_for(view->store, ret)) {
@@ -321,108 +327,6 @@ int source_view_history(struct source_view *view, const struct bmf_state *state,
 		bmf_history_destroy(ret);
 	}
 	return r;
-}
-
-/* The image as the daemon has it: found by its name, which may have moved since. */
-static int suspect_mounted(struct source_view *view, const char *path, int fd)
-{
-	int r, image = beneath_open(view->mount_fd, path, O_RDONLY | O_NONBLOCK, 0);
-	struct stat there, here;
-
-	if (image < 0)
-		return image;
-	if (fstat(image, &there) < 0 || fstat(fd, &here) < 0)
-		r = -errno;
-	else if (there.st_ino != here.st_ino && here.st_dev == view->info.source_dev)
-		r = -ESTALE; /* below another filesystem's mount point numbers differ */
-	else
-		r = ioctl(image, MFS_CONTROL_SUSPECT) < 0 ? -errno : 0;
-	close(image);
-	return r;
-}
-
-int source_view_suspect(struct source_view *view, const char *path, int fd)
-{
-	struct bmf_tracker *tracker;
-	int r;
-
-	if (view->mount_fd >= 0)
-		return suspect_mounted(view, path, fd);
-	r = bmf_source_track(view->source, fd, &tracker);
-	if (r < 0)
-		return r;
-	bmf_tracker_fail(tracker, -EIO);
-	bmf_tracker_put(tracker);
-	return 0;
-}
-
-static int commit_failed(const struct source_view *view, int code, struct bmf_error *err)
-{
-	const char *verb = "make checkpoint of";
-
-	if (code == -ETIMEDOUT)
-		return fail_text(err, code, verb, view->path, NULL,
-				 "a write has been in flight for too long, so no checkpoint was "
-				 "made: try again when the storage answers");
-	return fail_text(err, code, verb, view->path, NULL, "%s; the log of mirrorfs says more",
-			 fail_reason(code));
-}
-
-static int commit_mounted(struct source_view *view, const struct bmf_uuid *replica,
-			  const char *label, struct source_view_commit *ret, struct bmf_error *err)
-{
-	struct mfs_control_commit commit = { .version = MFS_CONTROL_VERSION, .replica = *replica };
-
-	snprintf(commit.label, sizeof(commit.label), "%s", label);
-	if (ioctl(view->mount_fd, MFS_CONTROL_COMMIT, &commit) < 0)
-		return commit_failed(view, -errno, err);
-	ret->checkpoint = (struct bmf_checkpoint){ .number = commit.number,
-						   .uuid = commit.uuid,
-						   .time_ns = commit.time_ns };
-	ret->gate_ns = commit.gate_ns;
-	ret->untrackable = commit.untrackable;
-	return 0;
-}
-
-int source_view_commit(struct source_view *view, const struct bmf_uuid *replica, const char *label,
-		       struct source_view_commit *ret, struct bmf_error *err)
-{
-	struct bmf_commit commit;
-	struct bmf_error why = { 0 };
-	int r;
-
-	if (view->mount_fd >= 0)
-		return commit_mounted(view, replica, label, ret, err);
-	bmf_source_advance(view->source);
-	r = bmf_source_commit(view->source, replica, label, &commit, &why);
-	if (r < 0)
-		return fail_text(err, r, "make checkpoint of", view->path, NULL, "%s", why.text);
-	*ret = (struct source_view_commit){ .checkpoint = commit.checkpoint,
-					    .untrackable = commit.untrackable };
-	return 0;
-}
-
-int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica,
-			const struct bmf_checkpoint *checkpoint, const char *label,
-			struct bmf_error *err)
-{
-	struct mfs_control_arrived arrived = { .version = MFS_CONTROL_VERSION,
-					       .replica = *replica,
-					       .uuid = checkpoint->uuid,
-					       .number = checkpoint->number };
-	int r = 0;
-
-	if (view->mount_fd >= 0) {
-		snprintf(arrived.label, sizeof(arrived.label), "%s", label);
-		if (ioctl(view->mount_fd, MFS_CONTROL_ARRIVED, &arrived) < 0)
-			r = -errno;
-	} else {
-		r = bmf_source_arrived(view->source, replica, checkpoint, label);
-	}
-	if (r < 0)
-		return fail_text(err, r, "note sync in source", view->path, NULL, "%s",
-				 fail_reason(r));
-	return 0;
 }
 
 int source_view_close(struct source_view *view, struct bmf_error *err)
@@ -434,11 +338,13 @@ int source_view_close(struct source_view *view, struct bmf_error *err)
 	if (view->source)
 		r = bmf_source_close(view->source);
 	view->source = NULL;
+	if (view->tree_fd >= 0 && view->tree_fd != view->fd)
+		close(view->tree_fd);
 	if (view->fd >= 0)
 		close(view->fd);
 	if (view->mount_fd >= 0)
-		close(view->mount_fd);
-	view->fd = view->mount_fd = -1;
+		close(view->mount_fd); /* and the snapshot that it owns goes */
+	view->fd = view->mount_fd = view->tree_fd = -1;
 	if (r < 0)
 		return fail_text(err, r, "save source", view->path, NULL, "%s", fail_reason(r));
 	return 0;

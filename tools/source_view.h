@@ -2,9 +2,10 @@
 /*
  * source_view.h - a source as mirrorctl sees it: mounted, or not
  *
- * A mounted one belongs to its daemon, which is asked over fs/control.h; its data and
- * names are read from the directory under the mount, never through it.  One that is
- * not mounted is locked for as long as the view is open, so it can't be mounted then.
+ * A mounted one belongs to its daemon, which is asked over fs/control.h.  A checkpoint of it
+ * is a snapshot as well: names, metadata and content are read from that, so that nothing
+ * moves meanwhile.  One that is not mounted is locked for as long as the view is open, so
+ * it can't be mounted then.
  *
  * Calling sequence: source_view_locate (finds out what path is, touches nothing), then
  * one of source_view_track and source_view_read if bitmaps are wanted, then the rest.
@@ -17,13 +18,17 @@
 #include "bitmapfile/history.h"
 #include "bitmapfile/source.h"
 #include "fs/control.h"
+#include "tools/source_image.h"
 
 #include <stdbool.h>
 
 struct source_view {
-	const char *path;	      /* as given; borrowed */
-	int fd;			      /* the source directory itself, readable */
-	int mount_fd;		      /* -1: not mounted */
+	const char *path; /* as given; borrowed */
+	int fd;		  /* the source directory itself, readable */
+	int tree_fd;	  /* the tree to be read: fd, or the top of the snapshot that commit made */
+	char snapshot[MFS_SNAPSHOT_NAME_MAX + 1]; /* its name; "": there is none */
+	struct bmf_uuid checkpoint;		  /* that commit made */
+	int mount_fd;				  /* -1: not mounted */
 	bool read_only;		      /* mounted, on a filesystem that can't be written to */
 	struct mfs_control_info info; /* if mounted */
 	struct bmf_source *source;    /* not mounted, and opened by source_view_track */
@@ -34,10 +39,23 @@ struct source_view {
 	void *notice_arg;
 };
 
+struct source_view_request {
+	const struct bmf_uuid *replica; /* the checkpoint is pending for it; NULL: for nobody */
+	const char *label;		/* where that is; NULL: nobody knows */
+
+	/* Of a mounted source, the snapshot; see MFS_CONTROL_COMMIT. */
+	const char *name; /* NULL: it goes with the view, which reads it */
+	uint64_t from;
+	const struct bmf_uuid *whole;
+	size_t nwhole;
+};
+
 struct source_view_commit {
 	struct bmf_checkpoint checkpoint; /* name is NULL */
 	uint64_t gate_ns;		  /* how long writes were held; 0 if not mounted */
-	uint64_t untrackable;		  /* images that couldn't get an id */
+	uint64_t names_ns;		  /* likewise, changes of names and metadata */
+	uint64_t images;
+	uint64_t untrackable; /* images that couldn't get an id */
 };
 
 /* Errors have a message, and the way out in it. */
@@ -61,24 +79,42 @@ int source_view_state(struct source_view *view, struct bmf_state **ret, struct b
  */
 int source_view_moves(struct source_view *view, struct bmf_moves *ret, struct bmf_error *err);
 
-/* What is known of the image open as fd; estimate: no checkpoint was made just before. */
+/* What is known of the image open as fd, in the tree to be read; estimate: no checkpoint was made
+ * just before. */
 int source_view_history(struct source_view *view, const struct bmf_state *state, int fd,
 			bool estimate, struct bmf_history *ret, struct bmf_error *err);
 
 /*
- * An fsync of the image at path, open as fd, failed: its content is in doubt, durably, and
- * the next sync copies it in full.  0 or a negative errno, without a message.
+ * An fsync of the image failed: its content is in doubt, durably, and the next sync copies it in
+ * full.  0 or a negative errno, without a message.
  */
-int source_view_suspect(struct source_view *view, const char *path, int fd);
+int source_view_suspect(struct source_view *view, const struct source_image *image);
 
-/* A new checkpoint, pending for the replica; see bmf_source_commit(). */
-int source_view_commit(struct source_view *view, const struct bmf_uuid *replica, const char *label,
+/*
+ * A new checkpoint, see bmf_source_commit().  Of a mounted source it is a snapshot from then on.
+ * -EEXIST: there is one of that name.
+ */
+int source_view_commit(struct source_view *view, const struct source_view_request *request,
 		       struct source_view_commit *ret, struct bmf_error *err);
+
+/*
+ * 0 if what has been read since the commit is what was there at the checkpoint: of a
+ * mounted source, if its daemon has kept the snapshot up to now.
+ */
+int source_view_confirm(struct source_view *view, struct bmf_error *err);
+
+/* Has the snapshot that is read broken?  Then err says why, and what to do. */
+bool source_view_is_broken(struct source_view *view, struct bmf_error *err);
 
 /* See bmf_source_arrived(). */
 int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica,
 			const struct bmf_checkpoint *checkpoint, const char *label,
 			struct bmf_error *err);
+
+static inline bool source_view_has_snapshot(const struct source_view *view)
+{
+	return view->snapshot[0] != '\0';
+}
 
 /* 0, or the error of saving a source that isn't mounted. */
 int source_view_close(struct source_view *view, struct bmf_error *err);

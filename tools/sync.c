@@ -5,8 +5,9 @@
  * The replica is at checkpoint C, the source makes a new one, N.  In order:
  *
  *   Y1  the source is told again that the replica is at C, if it doesn't know
- *   Y2  checkpoint N, pending for the replica: from here on changes go to generation N
- *   Y3  both trees are read, the plan is made; nothing has been changed yet
+ *   Y2  the replica's tree is read, then checkpoint N made, pending for the replica: from here
+ *       on changes go to generation N.  Of a mounted source N is a snapshot too
+ *   Y3  the source's tree is read, the plan is made; nothing has been changed yet
  *   Y4  the manifest says "incomplete", still at C; for each image either that its
  *       content is C's but for blocks that are dirty since C, or why it must be copied in full
  *   Y5  names, content, metadata; all of it durable
@@ -36,11 +37,20 @@
  *              N, so it keeps both.  Y1 of the next sync makes up for it, before a new
  *              pending checkpoint takes N's place.
  *
- * Content is read after Y2, so a block may hold a change that is later than N.  Such a
- * change has its bit in generation N or later, and the next sync copies that block.
- * If the source loses the change in a power cut, that bit, or its region being armed,
- * is durable all the same.  What was changed before N is made durable at the source before it
- * is read (sync_data.c), as its bits go at Y7.
+ * Of a mounted source names, metadata and content are those of the snapshot: exactly what was
+ * there at N, whatever guests do meanwhile (source_image.h).  The daemon preserves what they
+ * overwrite for as long as it runs; that it still does is asked after the plan and before Y6, as
+ * what was read in between from the images themselves would look the same if it had gone.
+ *
+ * What is copied must not be newer than what a power cut leaves at the source (I1).  The
+ * snapshot is what the source's cache had at N, and the bits of what changed before N go at
+ * Y7.  If a block of it were not on the disk by then, a power cut would put an older one
+ * in its place with no bit to say so.  So each image is made durable before it is read
+ * (sync_data.c).  What guests write later has its bit in generation N, or its region is armed.
+ *
+ * The source preserves only what this sync seems to need: blocks that changed in [C, N), and all of
+ * an image that has no history or is named in Y2 (sync_checkpoint.c).  Where that turns
+ * out to be too little, the sync begins anew with all of it preserved.
  *
  * Somebody else's changes are noticed as the file's size and times aren't what the manifest
  * has.  In an incomplete replica they can't be told from ours; so Y4 names the images whose
@@ -60,249 +70,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
-#define FLUSH_EACH_MAX 64
-
-/* How often a live tree is read again because names moved. */
-#define WALKS_MAX 10
-
-/* What is said of one image isn't repeated: it is among the full copies, with its reason. */
-static void on_notice(void *arg, const char *text)
-{
-	struct sync *s = arg;
-	char quoted[TEXT_NAME * 2];
-
-	if (strncmp(text, "image '", 7) != 0)
-		sync_warn(s->result, "%s", text_quote(text, quoted, sizeof(quoted)));
-}
-
-/* ---- opening both sides ---- */
-
-/*
- * A directory that was never a source becomes one by its first sync; not by one that is
- * refused, so the destination is looked at before.
- */
-static int check_dest_of_fresh(struct sync *s, const char *dest)
-{
-	struct replica replica;
-	struct stat st;
-	int r;
-
-	if (s->view.mount_fd >= 0 ||
-	    fstatat(s->view.fd, BMF_STATE_DIR, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
-	r = replica_look(dest, &s->view, NULL, &replica, s->err);
-	if (r == 0)
-		replica_close(&replica);
-	return r;
-}
-
-/* The source's state, as far as it has one. */
-static int open_source_side(struct sync *s, const char *source, const char *dest,
-			    struct bmf_state **ret_state)
-{
-	int r = source_view_locate(source, &s->view, s->err);
-
-	if (r == 0)
-		r = check_dest_of_fresh(s, dest);
-	if (r < 0)
-		return r;
-	s->view.notice = on_notice;
-	s->view.notice_arg = s;
-	if (!s->options->dry_run)
-		r = source_view_track(&s->view, s->err);
-	else
-		r = source_view_read(&s->view, s->err);
-	if (r == -ENOENT && s->options->dry_run) {
-		*ret_state = NULL;
-		return 0;
-	}
-	return r < 0 ? r : source_view_state(&s->view, ret_state, s->err);
-}
-
-static int open_dest_side(struct sync *s, const char *dest, const struct bmf_state *state)
-{
-	const struct bmf_uuid *source = state ? &state->source : NULL;
-
-	if (s->options->dry_run)
-		return replica_look(dest, &s->view, source, &s->replica, s->err);
-	return replica_open(dest, &s->view, source, &s->replica, s->err);
-}
-
-/* Is the manifest's checkpoint one that the source has? */
-static bool is_known(const struct bmf_state *state, const struct manifest *manifest)
-{
-	const struct bmf_checkpoint *found =
-		state && manifest->checkpoint ? bmf_state_checkpoint(state, manifest->checkpoint)
-					      : NULL;
-
-	return found && bmf_uuid_equal(&found->uuid, &manifest->checkpoint_uuid);
-}
-
-/* Y1: before a new pending checkpoint makes the source forget the one that it is at. */
-static int tell_again(struct sync *s, const struct bmf_state *state)
-{
-	const struct manifest *manifest = &s->replica.manifest;
-	const struct bmf_cursor *cursor = bmf_state_cursor(state, &manifest->replica);
-	struct bmf_checkpoint at = { .number = manifest->checkpoint,
-				     .uuid = manifest->checkpoint_uuid };
-
-	if (!is_known(state, manifest) || (cursor && cursor->at == at.number))
-		return 0;
-	return source_view_arrived(&s->view, &manifest->replica, &at, s->replica.label, s->err);
-}
-
-/* Y2, and the state that results; in a dry run what would result. */
-static int make_checkpoint(struct sync *s, struct bmf_state **state)
-{
-	struct sync_result *result = s->result;
-	struct source_view_commit commit = { 0 };
-	int r;
-
-	if (s->options->dry_run) {
-		result->checkpoint = *state ? (*state)->generation + 1 : 1;
-		return 0;
-	}
-	r = tell_again(s, *state);
-	if (r == 0)
-		r = source_view_commit(&s->view, &s->replica.manifest.replica, s->replica.label,
-				       &commit, s->err);
-	if (r < 0)
-		return r;
-	result->checkpoint = commit.checkpoint.number;
-	result->checkpoint_uuid = commit.checkpoint.uuid;
-	result->gate_ns = commit.gate_ns;
-	s->untrackable = commit.untrackable > 0;
-	if (s->untrackable)
-		sync_warn(result, "%llu image(s) can't be tracked and are copied in full each time",
-			  (unsigned long long)commit.untrackable);
-	bmf_state_free(*state);
-	*state = NULL;
-	return source_view_state(&s->view, state, s->err);
-}
-
-/* ---- the plan ---- */
-
-static int read_dest(struct sync *s)
-{
-	int moving, r = tree_new(s->replica.path, s->replica.fd, &s->dest);
-
-	if (r < 0 || s->replica.fd < 0)
-		return r < 0 ? bmf_error_set(s->err, r, "read replica: %s", fail_reason(r))
-			     : tree_finish(s->dest);
-	r = tree_add(s->dest, s->replica.fd, "", TREE_STAMPS | TREE_ONE_FILESYSTEM, s->err);
-	if (r < 0)
-		return r;
-	moving =
-		openat(s->replica.fd, PLAN_MOVING, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (moving >= 0) {
-		r = tree_add(s->dest, moving, PLAN_MOVING "/", TREE_STAMPS | TREE_ONE_FILESYSTEM,
-			     s->err);
-		close(moving);
-	}
-	return r < 0 ? r : tree_finish(s->dest);
-}
-
-static int read_trees(struct sync *s)
-{
-	int r = tree_new(s->view.path, s->view.fd, &s->source);
-
-	if (r < 0)
-		return bmf_error_set(s->err, r, "read source: %s", fail_reason(r));
-	r = tree_add(s->source, s->view.fd, "", TREE_HOLD, s->err);
-	if (r == 0)
-		r = tree_finish(s->source);
-	return r < 0 ? r : read_dest(s);
-}
-
-static int plan_once(struct sync *s, struct plan_input *input)
-{
-	int r = read_trees(s);
-
-	if (r < 0)
-		return r;
-	input->source = s->source;
-	input->dest = s->dest;
-	return plan_make(input, &s->plan, s->err);
-}
-
-static void forget_plan(struct sync *s)
-{
-	plan_free(s->plan);
-	tree_free(s->source);
-	tree_free(s->dest);
-	s->plan = NULL;
-	s->source = s->dest = NULL;
-}
-
-/*
- * A walk of a live tree may miss what is renamed at that moment.  To take such an image for
- * a removed one would leave it out of the replica, so the tree is read again until nothing
- * has moved meanwhile.
- */
-static int plan_surely(struct sync *s, struct plan_input *input)
-{
-	struct bmf_moves before, after;
-	int r;
-
-	for (int i = 0; i < WALKS_MAX; i++) {
-		forget_plan(s);
-		r = source_view_moves(&s->view, &before, s->err);
-		if (r == 0)
-			r = plan_once(s, input);
-		if (r == 0)
-			r = source_view_moves(&s->view, &after, s->err);
-		if (r < 0 || after.begun == before.ended)
-			return r;
-	}
-	return sync_warn(s->result, "names were moved all the time while they were read: what was "
-				    "missed follows with the next sync");
-}
-
-/* Y3 */
-static int make_plan(struct sync *s, const struct bmf_state *state)
-{
-	struct sync_result *result = s->result;
-	struct plan_input input = { .view = &s->view,
-				    .state = state,
-				    .manifest = &s->replica.manifest,
-				    .known = is_known(state, &s->replica.manifest),
-				    .to = result->checkpoint,
-				    .estimate = s->options->dry_run,
-				    .untrackable = s->untrackable };
-	int r = plan_surely(s, &input);
-
-	if (r == 0)
-		r = names_list(s->plan, &s->steps);
-	if (r < 0)
-		return r;
-	if (input.known) {
-		result->from = input.manifest->checkpoint;
-		result->from_uuid = input.manifest->checkpoint_uuid;
-	}
-	result->images = s->plan->images;
-	result->images_changed = s->plan->images_changed;
-	result->bytes_total = s->plan->bytes_total;
-	result->armed_bytes = s->plan->armed_bytes;
-	result->crash_bytes = s->plan->crash_bytes;
-	result->names_changed = s->steps.n;
-	s->flush_all = s->plan->images_changed + s->steps.n > FLUSH_EACH_MAX;
-	return 0;
-}
-
-static int note_full_copies(struct sync *s)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < s->source->nnodes; i++) {
-		const struct plan_node *node = &s->plan->nodes[i];
-
-		if (node->work && node->reason != FULL_NONE)
-			r = sync_note_full(s->result, node->source->first->path, node->reason);
-	}
-	return r;
-}
 
 /* ---- the replica ---- */
 
@@ -413,6 +180,9 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 		if (r == 0)
 			r = update(s);
 	}
+	/* a daemon that is gone has preserved nothing any more */
+	if (r == 0)
+		r = source_view_confirm(&s->view, s->err);
 	if (r == 0)
 		r = save_manifest(s, true, state);
 	if (r < 0)
@@ -427,21 +197,37 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 	return 0;
 }
 
+int sync_explain(struct sync *s, int r)
+{
+	struct bmf_error why;
+
+	if (r == -ECANCELED)
+		return r;
+	if (source_view_is_broken(&s->view, &why))
+		s->result->snapshot_broken = true;
+	else if (source_view_confirm(&s->view, &why) == 0)
+		return r;
+	*s->err = why;
+	return why.code;
+}
+
 static int run(struct sync *s, const char *source, const char *dest)
 {
 	struct bmf_state *state = NULL;
-	int r = open_source_side(s, source, dest, &state);
+	int r = sync_open_source(s, source, dest, &state);
 
 	if (r == 0)
-		r = open_dest_side(s, dest, state);
+		r = sync_open_dest(s, dest, state);
+	if (r == 0)
+		r = sync_read_dest(s);
 	if (r == 0 && stop_signal())
 		r = -ECANCELED;
 	if (r == 0)
-		r = make_checkpoint(s, &state);
+		r = sync_checkpoint(s, &state);
 	if (r == 0)
-		r = make_plan(s, state);
+		r = sync_plan(s, state);
 	if (r == 0)
-		r = note_full_copies(s);
+		r = sync_note_full_copies(s);
 	if (r == 0)
 		r = s->options->dry_run ? sync_files(s) : carry_out(s, state);
 	bmf_state_free(state);
@@ -455,7 +241,7 @@ static void close_all(struct sync *s)
 	if (source_view_close(&s->view, &why) < 0)
 		sync_warn(s->result, "%s", why.text);
 	names_destroy(&s->steps);
-	forget_plan(s);
+	sync_forget_plan(s);
 	replica_close(&s->replica);
 	free(s->copy.buffer);
 	free(s->first_owner);
@@ -463,25 +249,47 @@ static void close_all(struct sync *s)
 	free(s->first_vanished);
 }
 
-int sync_run(const char *source, const char *dest, const struct sync_options *options,
-	     struct sync_result *ret, struct bmf_error *err)
+/*
+ * everything: all blocks of the source are preserved, and not only those that seem to be needed.
+ * *ret_lost: that is what was missing.
+ */
+static int sync_once(const char *source, const char *dest, const struct sync_options *options,
+		     bool everything, struct sync_result *ret, bool *ret_lost,
+		     struct bmf_error *err)
 {
 	struct sync s = { .options = options,
-			  .view = { .fd = -1, .mount_fd = -1, .path = source },
+			  .view = { .fd = -1, .mount_fd = -1, .tree_fd = -1, .path = source },
 			  .replica = { .fd = -1, .path = dest },
+			  .everything = everything,
 			  .result = ret,
 			  .err = err };
-	struct timespec begin, end;
 	int r;
 
 	*ret = (struct sync_result){ .dry_run = options->dry_run };
 	*err = (struct bmf_error){ 0 };
-	clock_gettime(CLOCK_MONOTONIC, &begin);
 	s.copy.buffer = malloc(COPY_BUFFER);
 	r = s.copy.buffer ? run(&s, source, dest) : -ENOMEM;
 	if (r < 0 && err->code == 0)
 		bmf_error_set(err, r, "sync to '%s': %s", dest, fail_reason(r));
+	*ret_lost = s.lost;
 	close_all(&s);
+	return r;
+}
+
+int sync_run(const char *source, const char *dest, const struct sync_options *options,
+	     struct sync_result *ret, struct bmf_error *err)
+{
+	struct timespec begin, end;
+	bool lost;
+	int r;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	r = sync_once(source, dest, options, false, ret, &lost, err);
+	if (r < 0 && lost) {
+		/* as after any sync that ended in the middle, but with nothing left to chance */
+		sync_result_destroy(ret);
+		r = sync_once(source, dest, options, true, ret, &lost, err);
+	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	ret->seconds =
 		(double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;

@@ -16,6 +16,10 @@
 
 struct sync_options {
 	bool dry_run;
+	const char *pre_hook, *post_hook; /* see hooks.h; NULL: none */
+	/* Told at once of what can't wait for the result; may be NULL. */
+	void (*alert)(void *arg, const char *text);
+	void *alert_arg;
 	/* Called often while data is copied; may be NULL. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *progress_arg;
@@ -35,7 +39,9 @@ struct sync_result {
 	uint64_t images, images_changed;
 	uint64_t names_changed; /* steps taken to bring the names in line */
 	uint64_t bytes_total, bytes_scanned, bytes_copied, bytes_zeroed;
-	uint64_t armed_bytes, crash_bytes, gate_ns;
+	uint64_t armed_bytes, crash_bytes, gate_ns, names_ns;
+	bool hook_failed;     /* the post-hook */
+	bool snapshot_broken; /* that is why the sync failed */
 	double seconds;
 	struct sync_full_copy *full; /* in the order of paths */
 	size_t nfull, full_room;

@@ -28,7 +28,7 @@ static const char *path_of(const struct plan_node *node)
 
 static int fail_source(struct sync *s, const struct plan_node *node, int code, const char *verb)
 {
-	return fail_errno(s->err, code, verb, s->view.path, path_of(node));
+	return sync_explain(s, fail_errno(s->err, code, verb, s->view.path, path_of(node)));
 }
 
 static int fail_dest(struct sync *s, const struct plan_node *node, int code, const char *verb)
@@ -43,9 +43,11 @@ static void note(uint64_t *count, char **first, const char *path)
 		*first = strdup(path);
 }
 
-static bool is_gone(int code)
+/* In a snapshot nothing vanishes: there it is a failure like any other. */
+static bool is_gone(const struct sync *s, int code)
 {
-	return code == -ENOENT || code == -ESTALE || code == -ENOTDIR;
+	return !source_view_has_snapshot(&s->view) &&
+	       (code == -ENOENT || code == -ESTALE || code == -ENOTDIR);
 }
 
 /* The source's file left while we worked: the next sync will see what became of it. */
@@ -58,16 +60,14 @@ static int vanish(struct sync *s, struct plan_node *node)
 
 static int open_source(struct sync *s, const struct plan_node *node)
 {
-	int fd, path_fd = tree_open(s->source, node->source);
+	int pid = source_view_has_snapshot(&s->view) ? s->view.info.pid : 0;
+	int r, path_fd = tree_open(s->source, node->source);
 
 	if (path_fd < 0)
 		return path_fd;
-	/* reading must not change the source; only the owner may ask for that */
-	fd = beneath_reopen(path_fd, O_RDONLY | O_NOATIME);
-	if (fd == -EPERM)
-		fd = beneath_reopen(path_fd, O_RDONLY);
+	r = source_image_open(path_fd, pid, &s->image);
 	close(path_fd);
-	return fd;
+	return r;
 }
 
 /*
@@ -142,9 +142,13 @@ static int copy_failed(struct sync *s, const struct plan_node *node, int r)
 {
 	if (r == -ECANCELED || !s->copy.verb)
 		return r;
-	return fail_text(s->err, r, s->copy.verb,
-			 s->copy.at_source ? s->view.path : s->replica.path, path_of(node),
-			 "%s at offset %llu", fail_reason(r), (unsigned long long)s->copy.offset);
+	fail_text(s->err, r, s->copy.verb, s->copy.at_source ? s->view.path : s->replica.path,
+		  path_of(node), "%s at offset %llu", fail_reason(r),
+		  (unsigned long long)s->copy.offset);
+	if (!s->copy.at_source)
+		return r;
+	s->lost = r == -ENODATA && source_view_has_snapshot(&s->view);
+	return sync_explain(s, r);
 }
 
 static int copy_bits(struct sync *s, const struct plan_node *node, uint64_t size)
@@ -166,17 +170,21 @@ static int copy_ranges(struct sync *s, const struct plan_node *node, uint64_t si
 {
 	int r;
 
+	s->copy.source = &s->image;
 	s->copy.tick = tick;
 	s->copy.tick_arg = s;
 	s->copy.dry_run = s->options->dry_run;
 	s->copy.verb = NULL;
 	if (node->reason != FULL_NONE) {
-		posix_fadvise(s->copy.source_fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		r = copy_range(&s->copy, 0, size);
 	} else {
 		r = copy_bits(s, node, size);
 	}
-	return r < 0 ? copy_failed(s, node, r) : 0;
+	if (r < 0)
+		return copy_failed(s, node, r);
+	source_image_release(&s->image, size);
+	return 0;
 }
 
 /*
@@ -192,20 +200,20 @@ static int flush_source(struct sync *s, const struct plan_node *node)
 	char reason[128];
 	int r, error;
 
-	if (fdatasync(s->copy.source_fd) == 0) {
+	if (fdatasync(s->image.fd) == 0) {
 		/*
 		 * Pages that couldn't be written are clean in the cache; what the disk has
 		 * instead is what the image will be.
 		 */
 		if (node->suspect)
-			posix_fadvise(s->copy.source_fd, 0, 0, POSIX_FADV_DONTNEED);
+			posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_DONTNEED);
 		return 0;
 	}
 	error = -errno;
 	snprintf(reason, sizeof(reason), "%s", fail_reason(error));
-	r = source_view_suspect(&s->view, path_of(node), s->copy.source_fd);
+	r = source_view_suspect(&s->view, &s->image);
 	if (r == 0)
-		return fail_source(s, node, error, "flush");
+		return fail_errno(s->err, error, "flush", s->view.path, path_of(node));
 	return fail_text(s->err, error, "flush", s->view.path, path_of(node),
 			 "%s; and it couldn't be noted that its content is in doubt (%s): check it "
 			 "before the next sync",
@@ -214,18 +222,14 @@ static int flush_source(struct sync *s, const struct plan_node *node)
 
 static int copy_content(struct sync *s, struct plan_node *node)
 {
-	struct stat st;
-	int r;
+	int r = s->options->dry_run ? 0 : flush_source(s, node);
 
-	r = s->options->dry_run ? 0 : flush_source(s, node);
-	if (r == 0 && fstat(s->copy.source_fd, &st) < 0)
-		r = fail_source(s, node, -errno, "stat");
 	if (r == 0 && !s->options->dry_run) {
 		node->changed = true;
-		if (ftruncate(s->copy.dest_fd, st.st_size) < 0)
+		if (ftruncate(s->copy.dest_fd, (off_t)s->image.size) < 0)
 			r = fail_dest(s, node, -errno, "set size of");
 	}
-	return r < 0 ? r : copy_ranges(s, node, (uint64_t)st.st_size);
+	return r < 0 ? r : copy_ranges(s, node, s->image.size);
 }
 
 static void note_refusal(struct sync *s, const struct plan_node *node,
@@ -264,13 +268,12 @@ static int discard_part(int fd)
 /* An image whose content is to be copied: open on both sides, then both together. */
 static int sync_content(struct sync *s, struct plan_node *node)
 {
-	int r;
+	int r = open_source(s, node);
 
-	s->copy.source_fd = open_source(s, node);
-	if (is_gone(s->copy.source_fd))
+	if (is_gone(s, r))
 		return vanish(s, node);
-	if (s->copy.source_fd < 0)
-		return fail_source(s, node, s->copy.source_fd, "open");
+	if (r < 0)
+		return fail_source(s, node, r, "open");
 	s->copy.dest_fd = -1;
 	if (!s->options->dry_run)
 		s->copy.dest_fd = open_dest(s, node);
@@ -281,7 +284,7 @@ static int sync_content(struct sync *s, struct plan_node *node)
 	else
 		r = copy_content(s, node);
 	if (r == 0 && !s->options->dry_run) {
-		r = apply_meta(s, node, s->copy.source_fd, s->copy.dest_fd);
+		r = apply_meta(s, node, s->image.file_fd, s->copy.dest_fd);
 		if (r == 0 && !s->flush_all && fsync(s->copy.dest_fd) < 0)
 			r = fail_dest(s, node, -errno, "flush");
 		if (r == 0)
@@ -289,7 +292,7 @@ static int sync_content(struct sync *s, struct plan_node *node)
 	}
 	if (r < 0 && !s->options->dry_run && !node->dest && s->copy.dest_fd >= 0)
 		discard_part(s->copy.dest_fd);
-	close(s->copy.source_fd);
+	source_image_close(&s->image);
 	if (s->copy.dest_fd >= 0)
 		close(s->copy.dest_fd);
 	return r;
@@ -300,7 +303,7 @@ static int sync_metadata(struct sync *s, struct plan_node *node)
 {
 	int dest_fd, source_fd = tree_open(s->source, node->source), r;
 
-	if (is_gone(source_fd))
+	if (is_gone(s, source_fd))
 		return S_ISDIR(node->source->st.st_mode) ? 0 : vanish(s, node);
 	if (source_fd < 0)
 		return fail_source(s, node, source_fd, "open");

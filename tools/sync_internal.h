@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* sync_internal.h - what sync.c, sync_data.c and sync_result.c share */
+/* sync_internal.h - what the files of the sync engine share */
 #ifndef TOOLS_SYNC_INTERNAL_H
 #define TOOLS_SYNC_INTERNAL_H
 
@@ -18,7 +18,10 @@ struct sync {
 	struct plan *plan;
 	struct name_steps steps;
 	struct copy copy;
-	uint64_t ticked;		     /* bytes reported as progress */
+	struct source_image image; /* that is copied at the moment */
+	bool everything;	   /* the source preserves all blocks: see lost */
+	bool lost;	 /* a block was needed that the source didn't think so of, and let go of */
+	uint64_t ticked; /* bytes reported as progress */
 	uint64_t nowner, nxattrs, nvanished; /* things left undone, for one warning each */
 	char *first_owner, *first_xattrs, *first_vanished; /* one example each */
 	bool untrackable; /* the checkpoint found images that can't get an id */
@@ -32,6 +35,30 @@ int sync_warn(struct sync_result *result, const char *format, ...)
 
 /* Adds a full copy; path is copied.  0 or -ENOMEM. */
 int sync_note_full(struct sync_result *result, const char *path, unsigned int reason);
+
+/*
+ * Something failed with r while the source was read.  If that was because the snapshot broke, or
+ * is gone, err is made to say so.  Returns the negative errno that is the cause.
+ */
+int sync_explain(struct sync *sync, int r);
+
+/* What of the source is there to begin with: its state, NULL in a dry run of one without. */
+int sync_open_source(struct sync *sync, const char *source, const char *dest,
+		     struct bmf_state **ret_state);
+int sync_open_dest(struct sync *sync, const char *dest, const struct bmf_state *state);
+
+/* Is the manifest's checkpoint one that the source has? */
+bool sync_knows(const struct bmf_state *state, const struct manifest *manifest);
+
+/* Y1, Y2, and the state that results; in a dry run only the number that there would be. */
+int sync_checkpoint(struct sync *sync, struct bmf_state **state);
+
+int sync_read_dest(struct sync *sync);
+
+/* Y3 */
+int sync_plan(struct sync *sync, const struct bmf_state *state);
+int sync_note_full_copies(struct sync *sync);
+void sync_forget_plan(struct sync *sync);
 
 /* Content and metadata of every file that needs it; in a dry run only counts. */
 int sync_files(struct sync *sync);

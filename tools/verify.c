@@ -328,7 +328,7 @@ int verify_run(const char *source, const char *dest, const struct verify_options
 	struct verify v = { .options = options,
 			    .result = ret,
 			    .err = err,
-			    .view = { .fd = -1, .mount_fd = -1, .path = source },
+			    .view = { .fd = -1, .mount_fd = -1, .tree_fd = -1, .path = source },
 			    .dest_path = dest,
 			    .dest_fd = -1 };
 	struct timespec begin, end;

@@ -33,23 +33,35 @@ move_all() {
 	done
 }
 
-# The reader takes its time between one directory and the next, and has done so for long when
-# the moves come to an end.
-for round in 1 2 3; do
+# slowly OPTION...: a sync that takes its time between one directory and the next, and has done so
+# for long when the moves come to an end; its exit code in $code
+slowly() {
+	local mover pid
 	rm -f enough
 	move_all &
 	mover=$!
 	code=0
 	strace -f -qq -o /dev/null -e trace=getdents64 -e inject=getdents64:delay_enter=50000 \
-		"$MIRRORCTL" sync --json s d >sync.json 2>sync.err &
+		"$MIRRORCTL" sync --json "$@" >sync.json 2>sync.err &
 	pid=$!
 	sleep 1
 	touch enough
 	wait $mover || :
 	wait $pid || code=$?
+}
+
+# A sync reads names of a snapshot, in which nothing moves; a dry run reads those that do,
+# until it has read all of them while none did.
+for round in 1 2 3; do
+	slowly s d
 	[ $code = 0 ] || fail "round $round: exit code $code: $(cat sync.err sync.json)"
-	! grep -q 'moved all the time' sync.json sync.err || continue
+	assert_eq "$(json '.warnings | length')" 0 "warnings"
 	assert_eq "$(find d -name 'i[1-9]' | wc -l)" 9 "images in the replica, round $round"
+
+	slowly s d --dry-run
+	[ $code = 0 ] || fail "round $round: exit code $code: $(cat sync.err sync.json)"
+	! grep -q 'moved all the time' sync.json || continue
+	assert_eq "$(json .images_total)" 9 "images that a dry run sees, round $round"
 done
 must_sync 0 s d
 assert_equal_trees s d

@@ -8,10 +8,16 @@ requires strace losetup mkfs.ext4 filefrag
 # strace and the leak checker both want to be the one who traces
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
-# fail_flush IMAGE [INJECTION]: a sync of s to d, in which an fdatasync of the image fails
+# fail_flush IMAGE [INJECTION]: a sync of s to d, in which an fdatasync of the image fails.  The
+# other is of calls on the file that shows it in a snapshot, whose name has a number.
 fail_flush() {
-	assert_fails strace -f -qq -o trace -P "$(realpath "$1")" -e trace=fdatasync,ioctl \
-		-e inject=fdatasync:error=EIO:when=1 ${2:+-e inject="$2"} "$MIRRORCTL" sync s d
+	local i paths=()
+	for i in {1..20}; do
+		paths+=(-P "$(realpath s)/.mirrorfs/snapshot/.$i/${1#s/}")
+	done
+	assert_fails strace -f -qq -o trace -P "$(realpath "$1")" "${paths[@]}" \
+		-e trace=fdatasync,ioctl -e inject=fdatasync:error=EIO:when=1 \
+		${2:+-e inject="$2"} "$MIRRORCTL" sync s d
 	grep -q 'fdatasync.*INJECTED' trace || fail "no fdatasync of $1"
 	assert_eq "$code" 1 "exit code"
 	assert_one_line "$stderr"
@@ -56,10 +62,10 @@ unmount s
 copied_in_full a # what its guest was told, it may not have believed
 must_sync 0 s d
 
-# if it can't be told, that is said
+# if it can't be told, that is said; it is asked what it is before, for the plan and to be read
 change s/b
 mount_source s
-fail_flush s/b ioctl:error=EIO
+fail_flush s/b ioctl:error=EIO:when=3
 assert_contains "$stderr" "couldn't be noted that its content is in doubt (input/output error)"
 unmount s
 rm -rf s d

@@ -19,14 +19,16 @@
 
 struct file {
 	int fd;
-	uint8_t *bytes; /* what it reads as */
+	struct source_image image; /* of the same, for one that is copied from */
+	uint8_t *bytes;		   /* what it reads as */
 };
 
 static struct file file_new(const char *name)
 {
-	struct file file = { openat(scratch_fd, name, O_RDWR | O_CREAT | O_TRUNC, 0600),
-			     calloc(1, SIZE) };
+	struct file file = { .fd = openat(scratch_fd, name, O_RDWR | O_CREAT | O_TRUNC, 0600),
+			     .bytes = calloc(1, SIZE) };
 
+	file.image = (struct source_image){ .fd = file.fd, .file_fd = file.fd };
 	ck_assert_int_ge(file.fd, 0);
 	ck_assert_int_eq(ftruncate(file.fd, (off_t)SIZE), 0);
 	return file;
@@ -92,7 +94,7 @@ START_TEST(ranges_become_equal)
 	for (int round = 0; round < 60; round++) {
 		struct file a = file_new("a"), b = file_new("b");
 		uint64_t ticked = 0, zeroed;
-		struct copy copy = { .source_fd = a.fd,
+		struct copy copy = { .source = &a.image,
 				     .dest_fd = b.fd,
 				     .buffer = buffer,
 				     .dry_run = true,
@@ -147,7 +149,7 @@ START_TEST(a_source_that_ends_early_reads_as_zeros)
 	struct rng rng = rng_start("a_source_that_ends_early_reads_as_zeros");
 	void *buffer = malloc(COPY_BUFFER);
 	struct file a = file_new("a"), b = file_new("b");
-	struct copy copy = { .source_fd = a.fd, .dest_fd = b.fd, .buffer = buffer };
+	struct copy copy = { .source = &a.image, .dest_fd = b.fd, .buffer = buffer };
 
 	scribble(&rng, &a);
 	scribble(&rng, &b);
@@ -166,17 +168,17 @@ START_TEST(errors_are_told)
 {
 	void *buffer = malloc(COPY_BUFFER);
 	struct file a = file_new("a"), b = file_new("b");
-	struct copy copy = { .source_fd = a.fd, .dest_fd = b.fd, .buffer = buffer };
+	struct copy copy = { .source = &a.image, .dest_fd = b.fd, .buffer = buffer };
 	int write_only, read_only;
 
 	ck_assert_int_eq(pwrite(a.fd, "x", 1, 5000), 1);
 	write_only = openat(scratch_fd, "a", O_WRONLY);
-	copy.source_fd = write_only;
+	a.image.fd = write_only;
 	ck_assert_int_lt(copy_range(&copy, 0, SIZE), 0);
 	ck_assert_str_eq(copy.verb, "read");
 	ck_assert(copy.at_source);
 	ck_assert_uint_le(copy.offset, 5000);
-	copy.source_fd = a.fd;
+	a.image.fd = a.fd;
 	read_only = openat(scratch_fd, "b", O_RDONLY);
 	copy.dest_fd = read_only;
 	ck_assert_int_lt(copy_range(&copy, 0, SIZE), 0);

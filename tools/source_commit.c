@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* source_commit.c - checkpoints of a source, and the snapshot that one of a mounted source is */
+#include "config.h"
+
+#include "tools/beneath.h"
+#include "tools/fail.h"
+#include "tools/source_view.h"
+
+#include "bitmapfile/tracker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int commit_failed(const struct source_view *view, const char *name, int code,
+			 struct bmf_error *err)
+{
+	const char *verb = "make checkpoint of";
+
+	if (code == -ETIMEDOUT)
+		return fail_text(err, code, verb, view->path, NULL,
+				 "a write has been in flight for too long, so no checkpoint was "
+				 "made: try again when the storage answers");
+	if (code == -EEXIST && name)
+		return fail_text(err, code, "make snapshot of", view->path, NULL,
+				 "there is one named '%s'; choose another name, or delete that",
+				 name);
+	return fail_text(err, code, verb, view->path, NULL, "%s; the log of mirrorfs says more",
+			 fail_reason(code));
+}
+
+static void fill(const struct source_view_request *request, struct mfs_control_commit *commit)
+{
+	*commit = (struct mfs_control_commit){ .version = MFS_CONTROL_VERSION,
+					       .flags = MFS_COMMIT_HOLD,
+					       .from = request->from };
+	if (request->replica)
+		commit->replica = *request->replica;
+	if (request->label)
+		snprintf(commit->label, sizeof(commit->label), "%s", request->label);
+	if (request->name)
+		snprintf(commit->name, sizeof(commit->name), "%s", request->name);
+	else
+		commit->flags |= MFS_COMMIT_OWNED;
+	if (request->nwhole > MFS_CONTROL_WHOLE) {
+		commit->from = 0; /* more than there is room for: then all of all */
+		return;
+	}
+	commit->nwhole = (uint32_t)request->nwhole;
+	if (request->nwhole > 0)
+		memcpy(commit->whole, request->whole, request->nwhole * sizeof(*request->whole));
+}
+
+/* From here on the view's tree is that of the snapshot. */
+static int enter_snapshot(struct source_view *view, const char *name, struct bmf_error *err)
+{
+	char path[sizeof(MFS_SNAPSHOT_DIR) + MFS_SNAPSHOT_NAME_MAX + 1];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%.*s", MFS_SNAPSHOT_DIR, MFS_SNAPSHOT_NAME_MAX, name);
+	fd = beneath_open(view->mount_fd, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fail_errno(err, fd, "open snapshot", view->path, path);
+	view->tree_fd = fd;
+	snprintf(view->snapshot, sizeof(view->snapshot), "%s", name);
+	return 0;
+}
+
+static int commit_mounted(struct source_view *view, const struct source_view_request *request,
+			  struct source_view_commit *ret, struct bmf_error *err)
+{
+	struct mfs_control_commit commit;
+	int r = 0;
+
+	fill(request, &commit);
+	if (ioctl(view->mount_fd, MFS_CONTROL_COMMIT, &commit) < 0)
+		return commit_failed(view, request->name, -errno, err);
+	commit.name[MFS_SNAPSHOT_NAME_MAX] = '\0';
+	if (!request->name)
+		r = enter_snapshot(view, commit.name, err);
+	if (r < 0)
+		return r;
+	view->checkpoint = commit.uuid;
+	*ret = (struct source_view_commit){ .checkpoint = { .number = commit.number,
+							    .uuid = commit.uuid,
+							    .time_ns = commit.time_ns },
+					    .gate_ns = commit.gate_ns,
+					    .names_ns = commit.names_ns,
+					    .images = commit.images,
+					    .untrackable = commit.untrackable };
+	return 0;
+}
+
+int source_view_commit(struct source_view *view, const struct source_view_request *request,
+		       struct source_view_commit *ret, struct bmf_error *err)
+{
+	struct bmf_commit commit;
+	struct bmf_error why = { 0 };
+	int r;
+
+	if (view->mount_fd >= 0)
+		return commit_mounted(view, request, ret, err);
+	bmf_source_advance(view->source);
+	r = bmf_source_commit(view->source, request->replica, request->label, &commit, &why);
+	if (r < 0)
+		return fail_text(err, r, "make checkpoint of", view->path, NULL, "%s", why.text);
+	*ret = (struct source_view_commit){ .checkpoint = commit.checkpoint,
+					    .images = commit.images,
+					    .untrackable = commit.untrackable };
+	return 0;
+}
+
+/* Of the snapshot that the view reads: -ENOENT if there is none of that name any more. */
+static int ask(struct source_view *view, struct mfs_control_snapshot_info *ret)
+{
+	*ret = (struct mfs_control_snapshot_info){ .version = MFS_CONTROL_VERSION };
+	snprintf(ret->name, sizeof(ret->name), "%s", view->snapshot);
+	return ioctl(view->mount_fd, MFS_CONTROL_SNAPSHOT_INFO, ret) < 0 ? -errno : 0;
+}
+
+int source_view_confirm(struct source_view *view, struct bmf_error *err)
+{
+	struct mfs_control_snapshot_info info;
+	int r;
+
+	if (!source_view_has_snapshot(view))
+		return 0;
+	r = ask(view, &info);
+	if (r == 0 && !bmf_uuid_equal(&info.uuid, &view->checkpoint))
+		r = -ENOENT;
+	if (r == -ENOENT)
+		return fail_text(err, r, "read source", view->path, NULL,
+				 "somebody deleted the snapshot that the sync reads; sync again");
+	if (r < 0)
+		return fail_text(err, r, "read source", view->path, NULL,
+				 "its mirrorfs does not answer any more: %s; mount it again, and "
+				 "sync again",
+				 fail_reason(r));
+	return 0;
+}
+
+static const char *way_out_of(int error)
+{
+	switch (error) {
+	case -E2BIG:
+		return "mount with a larger -o preserve_limit, or sync when less is written";
+	case -ENOSPC:
+	case -EDQUOT:
+		return "make room on the source's filesystem, or sync when less is written";
+	case -ETIMEDOUT:
+		return "mount with a larger -o preserve_timeout, or sync when less is written";
+	default:
+		return "see to the source's storage, and sync again";
+	}
+}
+
+bool source_view_is_broken(struct source_view *view, struct bmf_error *err)
+{
+	struct mfs_control_snapshot_info info;
+
+	if (!source_view_has_snapshot(view) || ask(view, &info) < 0 || info.broken == 0)
+		return false;
+	info.reason[sizeof(info.reason) - 1] = '\0';
+	fail_text(err, info.broken, "read source", view->path, NULL,
+		  "the snapshot that the sync reads broke: %.300s; %s",
+		  info.reason[0] ? info.reason : fail_reason(info.broken), way_out_of(info.broken));
+	return true;
+}
+
+int source_view_suspect(struct source_view *view, const struct source_image *image)
+{
+	struct bmf_tracker *tracker;
+	int r;
+
+	if (source_view_has_snapshot(view))
+		return source_image_suspect(image);
+	r = bmf_source_track(view->source, image->fd, &tracker);
+	if (r < 0)
+		return r;
+	bmf_tracker_fail(tracker, -EIO);
+	bmf_tracker_put(tracker);
+	return 0;
+}
+
+int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica,
+			const struct bmf_checkpoint *checkpoint, const char *label,
+			struct bmf_error *err)
+{
+	struct mfs_control_arrived arrived = { .version = MFS_CONTROL_VERSION,
+					       .replica = *replica,
+					       .uuid = checkpoint->uuid,
+					       .number = checkpoint->number };
+	int r = 0;
+
+	if (view->mount_fd >= 0) {
+		snprintf(arrived.label, sizeof(arrived.label), "%s", label);
+		if (ioctl(view->mount_fd, MFS_CONTROL_ARRIVED, &arrived) < 0)
+			r = -errno;
+	} else {
+		r = bmf_source_arrived(view->source, replica, checkpoint, label);
+	}
+	if (r < 0)
+		return fail_text(err, r, "note sync in source", view->path, NULL, "%s",
+				 fail_reason(r));
+	return 0;
+}

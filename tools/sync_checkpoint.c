@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sync_checkpoint.c - opens both sides of a sync, and makes the checkpoint: Y1 and Y2 */
+#include "config.h"
+
+#include "tools/fail.h"
+#include "tools/hooks.h"
+#include "tools/stop.h"
+#include "tools/sync_internal.h"
+#include "tools/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is said of one image isn't repeated: it is among the full copies, with its reason. */
+static void on_notice(void *arg, const char *text)
+{
+	struct sync *s = arg;
+	char quoted[TEXT_NAME * 2];
+
+	if (strncmp(text, "image '", 7) != 0)
+		sync_warn(s->result, "%s", text_quote(text, quoted, sizeof(quoted)));
+}
+
+/*
+ * A directory that was never a source becomes one by its first sync; not by one that is
+ * refused, so the destination is looked at before.
+ */
+static int check_dest_of_fresh(struct sync *s, const char *dest)
+{
+	struct replica replica;
+	struct stat st;
+	int r;
+
+	if (s->view.mount_fd >= 0 ||
+	    fstatat(s->view.fd, BMF_STATE_DIR, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	r = replica_look(dest, &s->view, NULL, &replica, s->err);
+	if (r == 0)
+		replica_close(&replica);
+	return r;
+}
+
+/* The source's state, as far as it has one. */
+int sync_open_source(struct sync *s, const char *source, const char *dest,
+		     struct bmf_state **ret_state)
+{
+	int r = source_view_locate(source, &s->view, s->err);
+
+	if (r == 0)
+		r = check_dest_of_fresh(s, dest);
+	if (r < 0)
+		return r;
+	s->view.notice = on_notice;
+	s->view.notice_arg = s;
+	if (!s->options->dry_run)
+		r = source_view_track(&s->view, s->err);
+	else
+		r = source_view_read(&s->view, s->err);
+	if (r == -ENOENT && s->options->dry_run) {
+		*ret_state = NULL;
+		return 0;
+	}
+	return r < 0 ? r : source_view_state(&s->view, ret_state, s->err);
+}
+
+int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *state)
+{
+	const struct bmf_uuid *source = state ? &state->source : NULL;
+
+	if (s->options->dry_run)
+		return replica_look(dest, &s->view, source, &s->replica, s->err);
+	return replica_open(dest, &s->view, source, &s->replica, s->err);
+}
+
+/* Is the manifest's checkpoint one that the source has? */
+bool sync_knows(const struct bmf_state *state, const struct manifest *manifest)
+{
+	const struct bmf_checkpoint *found =
+		state && manifest->checkpoint ? bmf_state_checkpoint(state, manifest->checkpoint)
+					      : NULL;
+
+	return found && bmf_uuid_equal(&found->uuid, &manifest->checkpoint_uuid);
+}
+
+/* Y1: before a new pending checkpoint makes the source forget the one that it is at. */
+static int tell_again(struct sync *s, const struct bmf_state *state)
+{
+	const struct manifest *manifest = &s->replica.manifest;
+	const struct bmf_cursor *cursor = bmf_state_cursor(state, &manifest->replica);
+	struct bmf_checkpoint at = { .number = manifest->checkpoint,
+				     .uuid = manifest->checkpoint_uuid };
+
+	if (!sync_knows(state, manifest) || (cursor && cursor->at == at.number))
+		return 0;
+	return source_view_arrived(&s->view, &manifest->replica, &at, s->replica.label, s->err);
+}
+
+/*
+ * The images of which all is needed for a reason that the source can't know: it preserves the
+ * blocks of others only as far as they have changed since the replica's checkpoint.
+ */
+static int list_whole(const struct sync *s, struct source_view_request *request,
+		      struct bmf_uuid **ret)
+{
+	const struct manifest *manifest = &s->replica.manifest;
+	struct bmf_uuid *whole = calloc(manifest->nimages + 1, sizeof(*whole));
+	size_t n = 0;
+
+	if (!whole)
+		return -ENOMEM;
+	for (size_t i = 0; i < manifest->nimages; i++) {
+		const struct manifest_image *entry = &manifest->images[i];
+		bool touched;
+
+		if (!plan_find_file(s->dest, manifest, entry, &touched) || touched ||
+		    entry->reason != FULL_NONE)
+			whole[n++] = entry->image;
+	}
+	request->whole = *ret = whole;
+	request->nwhole = n;
+	return 0;
+}
+
+static int commit(struct sync *s, const struct bmf_state *state, struct source_view_commit *ret)
+{
+	const struct manifest *manifest = &s->replica.manifest;
+	struct source_view_request request = { .replica = &manifest->replica,
+					       .label = s->replica.label };
+	struct bmf_uuid *whole = NULL;
+	int r = 0;
+
+	if (!s->everything && sync_knows(state, manifest)) {
+		request.from = manifest->checkpoint;
+		r = list_whole(s, &request, &whole);
+	}
+	if (r == 0)
+		r = source_view_commit(&s->view, &request, ret, s->err);
+	free(whole);
+	return r;
+}
+
+/* The hooks around it.  That the post-hook failed doesn't keep the sync from going on. */
+static int commit_with_hooks(struct sync *s, const struct bmf_state *state,
+			     struct source_view_commit *ret)
+{
+	struct hooks_request request = { .pre = s->options->pre_hook,
+					 .post = s->options->post_hook,
+					 .source = s->view.path,
+					 .source_fd = s->view.fd,
+					 .number = state->generation + 1 };
+	struct bmf_error why;
+	struct hooks *hooks;
+	int r = hooks_begin(&request, &hooks, s->err);
+
+	if (r < 0)
+		return r;
+	r = stop_signal() ? -ECANCELED : commit(s, state, ret);
+	if (hooks_end(hooks, r == 0 ? &ret->checkpoint : NULL, &why) < 0) {
+		s->result->hook_failed = true;
+		if (s->options->alert)
+			s->options->alert(s->options->alert_arg, why.text);
+	}
+	return r;
+}
+
+int sync_checkpoint(struct sync *s, struct bmf_state **state)
+{
+	struct sync_result *result = s->result;
+	struct source_view_commit made = { 0 };
+	int r;
+
+	if (s->options->dry_run) {
+		result->checkpoint = *state ? (*state)->generation + 1 : 1;
+		return 0;
+	}
+	r = tell_again(s, *state);
+	if (r == 0)
+		r = commit_with_hooks(s, *state, &made);
+	if (r < 0)
+		return r;
+	result->checkpoint = made.checkpoint.number;
+	result->checkpoint_uuid = made.checkpoint.uuid;
+	result->gate_ns = made.gate_ns;
+	result->names_ns = made.names_ns;
+	s->untrackable = made.untrackable > 0;
+	if (s->untrackable)
+		sync_warn(result, "%llu image(s) can't be tracked and are copied in full each time",
+			  (unsigned long long)made.untrackable);
+	bmf_state_free(*state);
+	*state = NULL;
+	return source_view_state(&s->view, state, s->err);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sync_plan.c - reads both trees, and makes the plan of a sync: Y3 */
+#include "config.h"
+
+#include "tools/fail.h"
+#include "tools/sync_internal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
+#define FLUSH_EACH_MAX 64
+
+/* How often a live tree is read again because names moved. */
+#define WALKS_MAX 10
+
+int sync_read_dest(struct sync *s)
+{
+	int moving, r = tree_new(s->replica.path, s->replica.fd, &s->dest);
+
+	if (r < 0 || s->replica.fd < 0)
+		return r < 0 ? bmf_error_set(s->err, r, "read replica: %s", fail_reason(r))
+			     : tree_finish(s->dest);
+	r = tree_add(s->dest, s->replica.fd, "", TREE_STAMPS | TREE_ONE_FILESYSTEM, s->err);
+	if (r < 0)
+		return r;
+	moving =
+		openat(s->replica.fd, PLAN_MOVING, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (moving >= 0) {
+		r = tree_add(s->dest, moving, PLAN_MOVING "/", TREE_STAMPS | TREE_ONE_FILESYSTEM,
+			     s->err);
+		close(moving);
+	}
+	return r < 0 ? r : tree_finish(s->dest);
+}
+
+static int read_source(struct sync *s)
+{
+	/* nothing moves in a snapshot, and it costs the daemon no descriptor */
+	unsigned int flags = source_view_has_snapshot(&s->view) ? 0 : TREE_HOLD;
+	int r = tree_new(s->view.path, s->view.tree_fd, &s->source);
+
+	if (r < 0)
+		return bmf_error_set(s->err, r, "read source: %s", fail_reason(r));
+	r = tree_add(s->source, s->view.tree_fd, "", flags, s->err);
+	return r < 0 ? r : tree_finish(s->source);
+}
+
+static int plan_once(struct sync *s, struct plan_input *input)
+{
+	int r = read_source(s);
+
+	if (r < 0)
+		return r;
+	input->source = s->source;
+	input->dest = s->dest;
+	return plan_make(input, &s->plan, s->err);
+}
+
+static void forget_plan(struct sync *s)
+{
+	plan_free(s->plan);
+	tree_free(s->source);
+	s->plan = NULL;
+	s->source = NULL;
+}
+
+/*
+ * A dry run makes no snapshot.  A walk of a live tree may miss what is renamed at that
+ * moment, and such an image would seem to be removed, so the tree is read again until nothing has
+ * moved meanwhile.
+ */
+static int plan_live(struct sync *s, struct plan_input *input)
+{
+	struct bmf_moves before, after;
+	int r;
+
+	for (int i = 0; i < WALKS_MAX; i++) {
+		forget_plan(s);
+		r = source_view_moves(&s->view, &before, s->err);
+		if (r == 0)
+			r = plan_once(s, input);
+		if (r == 0)
+			r = source_view_moves(&s->view, &after, s->err);
+		if (r < 0 || after.begun == before.ended)
+			return r;
+	}
+	return sync_warn(s->result, "names were moved all the time while they were read: what was "
+				    "missed is not in this account");
+}
+
+/* What was read of a snapshot counts if that is still there. */
+static int plan_source(struct sync *s, struct plan_input *input)
+{
+	int r;
+
+	if (s->options->dry_run && s->view.mount_fd >= 0)
+		return plan_live(s, input);
+	r = plan_once(s, input);
+	return r < 0 ? sync_explain(s, r) : source_view_confirm(&s->view, s->err);
+}
+
+int sync_plan(struct sync *s, const struct bmf_state *state)
+{
+	struct sync_result *result = s->result;
+	struct plan_input input = { .view = &s->view,
+				    .state = state,
+				    .manifest = &s->replica.manifest,
+				    .known = sync_knows(state, &s->replica.manifest),
+				    .to = result->checkpoint,
+				    .estimate = s->options->dry_run,
+				    .untrackable = s->untrackable };
+	int r = plan_source(s, &input);
+
+	if (r == 0)
+		r = names_list(s->plan, &s->steps);
+	if (r < 0)
+		return r;
+	if (input.known) {
+		result->from = input.manifest->checkpoint;
+		result->from_uuid = input.manifest->checkpoint_uuid;
+	}
+	result->images = s->plan->images;
+	result->images_changed = s->plan->images_changed;
+	result->bytes_total = s->plan->bytes_total;
+	result->armed_bytes = s->plan->armed_bytes;
+	result->crash_bytes = s->plan->crash_bytes;
+	result->names_changed = s->steps.n;
+	s->flush_all = s->plan->images_changed + s->steps.n > FLUSH_EACH_MAX;
+	return 0;
+}
+
+/* I4 */
+int sync_note_full_copies(struct sync *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->source->nnodes; i++) {
+		const struct plan_node *node = &s->plan->nodes[i];
+
+		if (node->work && node->reason != FULL_NONE)
+			r = sync_note_full(s->result, node->source->first->path, node->reason);
+	}
+	return r;
+}
+
+void sync_forget_plan(struct sync *s)
+{
+	forget_plan(s);
+	tree_free(s->dest);
+	s->dest = NULL;
+}
