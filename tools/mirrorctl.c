@@ -44,6 +44,15 @@ const struct command commands[] = {
 	  "Shows what is known of a source (mounted or not), of a replica, or of a directory\n"
 	  "that is both.",
 	  cmd_status },
+	{ "snapshot", "ACTION SOURCE [NAME]", 2, 3,
+	  OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, EXIT_USAGE,
+	  "keep a mounted source as it is now, to be read",
+	  "create SOURCE [NAME]  keeps all of SOURCE as it is at this instant, read-only, and\n"
+	  "                      prints where: MOUNT/.mirrorfs/snapshot/NAME\n"
+	  "list SOURCE           shows the snapshots that there are\n"
+	  "delete SOURCE NAME    lets go of one\n\n"
+	  "SOURCE is the mount point of a mirrorfs.  Hooks are for create.",
+	  cmd_snapshot },
 	{ "verify", "SOURCE DEST", 2, 2, OPTION_JSON | OPTION_QUIET, EXIT_VERIFY_ERROR,
 	  "compare two trees byte by byte",
 	  "Compares content and metadata of all that is in SOURCE and DEST, and lists what\n"

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd_snapshot.c - mirrorctl snapshot: makes, lists and deletes snapshots of a mounted source */
+#include "config.h"
+
+#include "tools/command.h"
+#include "tools/fail.h"
+#include "tools/hooks.h"
+#include "tools/json.h"
+#include "tools/output.h"
+#include "tools/snapshots.h"
+#include "tools/stop.h"
+#include "tools/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* How many names are tried, when that of this second is taken. */
+#define NAMES_MAX 100
+
+struct action {
+	const char *name;
+	int nargs_min, nargs_max; /* with SOURCE */
+	unsigned int options;	  /* OPTION_ bits that it takes */
+	int (*run)(struct source_view *view, const char *name, const struct options *options);
+};
+
+static int finish(int r)
+{
+	if (r < 0)
+		output_error("write to standard output: %s", fail_reason(r));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- create ---- */
+
+/* Of this second; try: 0, then 1 and so on while it is taken. */
+static void choose_name(int try, char ret[MFS_SNAPSHOT_NAME_MAX + 1])
+{
+	char now[TEXT_TIME];
+
+	text_time((int64_t)time(NULL) * 1000000000, now);
+	if (try == 0)
+		snprintf(ret, MFS_SNAPSHOT_NAME_MAX + 1, "%s", now);
+	else
+		snprintf(ret, MFS_SNAPSHOT_NAME_MAX + 1, "%s.%d", now, try + 1);
+}
+
+static int commit(struct source_view *view, const char *name, char chosen[],
+		  struct source_view_commit *ret, struct bmf_error *err)
+{
+	struct source_view_request request = { .name = name ? name : chosen };
+	int r = -EEXIST;
+
+	for (int try = 0; r == -EEXIST && try < NAMES_MAX; try++) {
+		if (!name)
+			choose_name(try, chosen);
+		r = source_view_commit(view, &request, ret, err);
+		if (name)
+			break;
+	}
+	return r;
+}
+
+static int print_created(const struct source_view *view, const char *name,
+			 const struct source_view_commit *made, const struct options *options)
+{
+	char *path = snapshots_path(view, name);
+	json_t *document;
+
+	if (!path)
+		return -ENOMEM;
+	if (!(options->given & OPTION_JSON)) {
+		puts(path);
+		free(path);
+		return output_finish();
+	}
+	document = json_object();
+	json_put_text(document, "name", name);
+	json_put_name(document, "path", path);
+	json_put_checkpoint(document, "checkpoint", made->checkpoint.number,
+			    &made->checkpoint.uuid);
+	json_put_time(document, "time", made->checkpoint.time_ns);
+	json_put_number(document, "images", made->images);
+	json_object_set_new(document, "gate_ms", json_real((double)made->gate_ns / 1e6));
+	json_object_set_new(document, "names_ms", json_real((double)made->names_ns / 1e6));
+	free(path);
+	return json_print(document);
+}
+
+static int stopped(const char *what)
+{
+	output_error("%s: stopped by a signal", what);
+	return EXIT_SIGNAL + stop_signal();
+}
+
+static int create(struct source_view *view, const char *name, const struct options *options)
+{
+	struct hooks_request request = { .pre = options->pre_hook,
+					 .post = options->post_hook,
+					 .source = view->path,
+					 .source_fd = view->fd,
+					 .number = view->info.generation + 1 };
+	char chosen[MFS_SNAPSHOT_NAME_MAX + 1] = "";
+	struct source_view_commit made = { 0 };
+	struct bmf_error err = { 0 }, why = { 0 };
+	struct hooks *hooks;
+	int r, hooked;
+
+	stop_catch();
+	r = name ? snapshots_check_name(name, &err) : 0;
+	if (r == 0)
+		r = hooks_begin(&request, &hooks, &err);
+	if (r < 0) {
+		output_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	r = stop_signal() ? -ECANCELED : commit(view, name, chosen, &made, &err);
+	hooked = hooks_end(hooks, r == 0 ? &made.checkpoint : NULL, &why);
+	if (hooked < 0)
+		output_error("%s", why.text);
+	if (r == -ECANCELED)
+		return stopped("snapshot");
+	if (r < 0) {
+		output_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	r = finish(print_created(view, name ? name : chosen, &made, options));
+	return hooked < 0 ? EXIT_FAILURE : r;
+}
+
+/* ---- list ---- */
+
+static int print_list_json(const struct source_view *view, const struct snapshots_list *list)
+{
+	json_t *document = json_object(), *array = json_array();
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct mfs_control_snapshot_info *info = &list->items[i];
+		char *path = snapshots_path(view, info->name);
+		json_t *object = json_object();
+
+		if (!path)
+			return -ENOMEM;
+		json_put_name(object, "name", info->name);
+		json_put_name(object, "path", path);
+		json_put_checkpoint(object, "checkpoint", info->number, &info->uuid);
+		json_put_time(object, "time", info->time_ns);
+		json_put_number(object, "images", info->images);
+		json_put_number(object, "preserved_bytes", info->preserved);
+		json_put_bool(object, "in_sync", info->owned);
+		json_put_bool(object, "broken", info->broken != 0);
+		if (info->broken != 0)
+			json_put_text(object, "reason", info->reason);
+		json_array_append_new(array, object);
+		free(path);
+	}
+	json_object_set_new(document, "snapshots", array);
+	return json_print(document);
+}
+
+static int print_list_text(const struct snapshots_list *list)
+{
+	char when[TEXT_TIME], bytes[TEXT_BYTES], name[TEXT_NAME], reason[TEXT_NAME];
+
+	if (list->n > 0)
+		printf("%10s  %-20s  %8s  %10s  %s\n", "CHECKPOINT", "TIME", "IMAGES", "PRESERVED",
+		       "NAME");
+	for (size_t i = 0; i < list->n; i++) {
+		const struct mfs_control_snapshot_info *info = &list->items[i];
+
+		printf("%10llu  %-20s  %8llu  %10s  %s%s", (unsigned long long)info->number,
+		       text_time(info->time_ns, when), (unsigned long long)info->images,
+		       text_bytes(info->preserved, bytes),
+		       text_quote(info->name, name, sizeof(name)),
+		       info->owned ? " (used by a sync)" : "");
+		if (info->broken != 0)
+			printf(" (broken: %s)", text_quote(info->reason, reason, sizeof(reason)));
+		puts("");
+	}
+	return output_finish();
+}
+
+static int list(struct source_view *view, const char *name, const struct options *options)
+{
+	struct snapshots_list snapshots;
+	struct bmf_error err;
+	int r = snapshots_list(view, &snapshots, &err);
+
+	(void)name;
+	if (r < 0) {
+		output_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	r = options->given & OPTION_JSON ? print_list_json(view, &snapshots)
+					 : print_list_text(&snapshots);
+	snapshots_list_destroy(&snapshots);
+	return finish(r);
+}
+
+/* ---- delete ---- */
+
+static int delete (struct source_view *view, const char *name, const struct options *options)
+{
+	struct bmf_error err;
+
+	(void)options;
+	if (snapshots_delete(view, name, &err) < 0) {
+		output_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+/* ---- the verb ---- */
+
+static const struct action actions[] = {
+	{ "create", 1, 2, OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, create },
+	{ "list", 1, 1, OPTION_JSON, list },
+	{ "delete", 2, 2, 0, delete },
+};
+
+static const struct action *find_action(const char *name)
+{
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (strcmp(actions[i].name, name) == 0)
+			return &actions[i];
+	return NULL;
+}
+
+static int usage_error(const struct command *command, const char *action, const char *what)
+{
+	char quoted[TEXT_NAME];
+
+	output_error("snapshot %s: %s; see mirrorctl help snapshot",
+		     text_quote(action, quoted, sizeof(quoted)), what);
+	return command->usage_status;
+}
+
+int cmd_snapshot(const struct command *command, char *const args[], const struct options *options)
+{
+	const struct action *action = find_action(args[0]);
+	int nargs = args[2] ? 2 : 1, status;
+	struct source_view view;
+	struct bmf_error err;
+
+	if (!action)
+		return usage_error(command, args[0], "no such action");
+	if (nargs < action->nargs_min)
+		return usage_error(command, action->name, "a name is missing");
+	if (nargs > action->nargs_max)
+		return usage_error(command, action->name, "one argument too many");
+	if (options->given & ~action->options)
+		return usage_error(command, action->name, "it doesn't take that option");
+	if (snapshots_open(args[1], &view, &err) < 0) {
+		output_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	status = action->run(&view, args[2], options);
+	source_view_close(&view, NULL);
+	return status;
+}
