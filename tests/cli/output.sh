@@ -64,6 +64,12 @@ done <verbs
 		(.source.images[0] | keys[]), (.source.replicas[0] | keys[]),
 		(.source.checkpoints[0] | keys[])'
 	"$MIRRORCTL" status --json d | jq -r '.replica | keys[]'
+	if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
+		mount_source s
+		"$MIRRORCTL" snapshot create --json s | jq -r 'keys[]'
+		"$MIRRORCTL" snapshot list --json s | jq -r 'keys[], (.snapshots[0] | keys[])'
+		unmount s
+	fi
 } >fields
 sed 's/\\//g' "$page" >page
 while read -r field; do
