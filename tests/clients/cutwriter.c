@@ -16,6 +16,7 @@
  */
 #include "config.h"
 
+#include "tests/clients/random.h"
 #include "tests/clients/units.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ struct target {
 };
 
 static unsigned int process, sync_percent = 60;
-static uint64_t rng, sequence;
+static uint64_t sequence;
 static int top, log_fd;
 static struct target own, shared, tall;
 static struct unit *units; /* RUN_MAX of them, aligned */
@@ -62,20 +63,6 @@ static void must(bool good, const char *what)
 {
 	if (!good)
 		fatal(what);
-}
-
-static uint64_t below(uint64_t n)
-{
-	uint64_t z = rng += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (z ^ (z >> 31)) % n;
-}
-
-static bool chance(unsigned int percent)
-{
-	return below(100) < percent;
 }
 
 /* ---- the log ---- */

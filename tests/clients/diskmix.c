@@ -9,6 +9,8 @@
  */
 #include "config.h"
 
+#include "tests/clients/random.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,21 +24,12 @@
 #define PIECE 4096
 
 static int kept, flushed;
-static uint64_t rng, percent, ndiffering;
+static uint64_t percent, ndiffering;
 
 static void __attribute__((noreturn)) fatal(const char *what)
 {
 	fprintf(stderr, "diskmix: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static uint64_t next_random(void)
-{
-	uint64_t z = rng += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
 }
 
 static void mix_piece(off_t offset)

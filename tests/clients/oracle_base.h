@@ -7,6 +7,8 @@
 #ifndef TESTS_CLIENTS_ORACLE_BASE_H
 #define TESTS_CLIENTS_ORACLE_BASE_H
 
+#include "tests/clients/random.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -32,30 +34,11 @@ struct account {
 };
 
 static struct account *account; /* shared by all processes */
-static uint64_t seed, rng;
+static uint64_t seed;
 static uint32_t process, operation;
 static const char *operation_name;
 static int top = -1;
 static unsigned char *buffer, *back; /* LENGTH_MAX, aligned */
-
-static uint64_t next_random(void)
-{
-	uint64_t z = rng += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static uint64_t below(uint64_t n)
-{
-	return n ? next_random() % n : 0;
-}
-
-static bool chance(unsigned int percent)
-{
-	return below(100) < percent;
-}
 
 /* ---- how it went ---- */
 
