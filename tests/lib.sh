@@ -91,8 +91,7 @@ trap 'exit 143' TERM
 
 # stop_process PID: ends a process that this test started, and waits for it
 stop_process() {
-	kill "$1" 2>/dev/null && wait "$1" 2>/dev/null
-	return 0
+	{ kill "$1" && wait "$1"; } 2>/dev/null || :
 }
 
 # --- mounting
