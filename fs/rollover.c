@@ -85,6 +85,8 @@ static int begin_with_snapshot(struct mfs *fs, struct mfs_handle *owner,
 	struct bmf_error err;
 	int r;
 
+	/* first, so that what broken ones kept is no part of the limit any more */
+	mfs_snapshots_keep(fs);
 	r = hold_names(fs);
 	if (r < 0)
 		return r;

@@ -84,6 +84,16 @@ static int check_not_inside(struct source_view *view, struct bmf_error *err)
 	return -EINVAL;
 }
 
+/* Does it show a snapshot, or a part of one? */
+static bool shows_snapshot(int fd)
+{
+	char link[BENEATH_PROC], target[PATH_MAX];
+	ssize_t n = readlink(beneath_proc(fd, link), target, sizeof(target) - 1);
+
+	target[n > 0 ? n : 0] = '\0';
+	return strstr(target, "/" MFS_SNAPSHOT_DIR "/") != NULL;
+}
+
 /* What is kept in a state directory is no image. */
 static int check_not_state(const struct source_view *view, struct bmf_error *err)
 {
@@ -100,7 +110,16 @@ static int check_not_state(const struct source_view *view, struct bmf_error *err
 			 "directory above that");
 }
 
-int source_view_locate(const char *path, struct source_view *ret, struct bmf_error *err)
+/* A source is neither a part of one nor what mirrorfs keeps of it. */
+static int check_no_part(struct source_view *view, struct bmf_error *err)
+{
+	int r = check_not_inside(view, err);
+
+	return r < 0 ? r : check_not_state(view, err);
+}
+
+static int locate(const char *path, bool or_snapshot, struct source_view *ret,
+		  struct bmf_error *err)
 {
 	struct source_view view = { .path = path, .fd = -1, .mount_fd = -1, .tree_fd = -1 };
 	int r, fd = open_given(path, err);
@@ -120,9 +139,10 @@ int source_view_locate(const char *path, struct source_view *ret, struct bmf_err
 			      "only the user that runs mirrorfs there, and root, may");
 	} else {
 		view.fd = fd;
-		r = check_not_inside(&view, err);
-		if (r == 0)
-			r = check_not_state(&view, err);
+		if (or_snapshot && shows_snapshot(fd))
+			r = 0;
+		else
+			r = check_no_part(&view, err);
 	}
 	if (r < 0) {
 		source_view_close(&view, NULL);
@@ -131,6 +151,16 @@ int source_view_locate(const char *path, struct source_view *ret, struct bmf_err
 	view.tree_fd = view.fd;
 	*ret = view;
 	return 0;
+}
+
+int source_view_locate(const char *path, struct source_view *ret, struct bmf_error *err)
+{
+	return locate(path, false, ret, err);
+}
+
+int source_view_locate_tree(const char *path, struct source_view *ret, struct bmf_error *err)
+{
+	return locate(path, true, ret, err);
 }
 
 static void pause_ms(long ms)

@@ -61,6 +61,9 @@ struct source_view_commit {
 /* Errors have a message, and the way out in it. */
 int source_view_locate(const char *path, struct source_view *ret, struct bmf_error *err);
 
+/* The same of a directory that is only read as a tree: it may also be (in) a snapshot. */
+int source_view_locate_tree(const char *path, struct source_view *ret, struct bmf_error *err);
+
 /* To make checkpoints; makes a source of a directory that wasn't one. */
 int source_view_track(struct source_view *view, struct bmf_error *err);
 

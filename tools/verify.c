@@ -311,7 +311,7 @@ static int read_trees(struct verify *v)
 
 static int run(struct verify *v, const char *source)
 {
-	int r = source_view_locate(source, &v->view, v->err);
+	int r = source_view_locate_tree(source, &v->view, v->err);
 
 	if (r < 0)
 		return r;
