@@ -188,6 +188,7 @@ static void fill(size_t nblocks)
 START_TEST(test_keeps_what_is_needed)
 {
 	struct shadow *first = &shadows[0], *s = &shadows[1];
+	struct mfs_control_commit plain = { 0 };
 	size_t lost = 0;
 
 	rng = rng_start("test_snapshot");
