@@ -34,8 +34,8 @@ endif
 
 # --- configuration
 
-# These run without config.mk; check and demo first install what configure needs.
-no_config = help bootstrap configure check demo clean distclean format
+# These run without config.mk; check, demo and bench first install what configure needs.
+no_config = help bootstrap configure check demo bench clean distclean format
 ifneq ($(filter-out $(no_config),$(or $(MAKECMDGOALS),all)),)
 include config.mk
 endif
@@ -99,8 +99,8 @@ helper_src := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 client_src := $(wildcard tests/clients/*.c)
 c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
-scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/powercut/phases \
-	tests/powercut/guest-init $(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
+scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/bench/run \
+	tests/powercut/phases tests/powercut/guest-init $(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
 
@@ -202,6 +202,15 @@ demo: bootstrap ## install what is missing, build, show what mirrorfs does
 run-demo: all
 	@BUILD='$(abspath $(BUILD))' TOP='$(CURDIR)' MIRRORFS='$(abspath $(BUILD)/mirrorfs)' \
 		MIRRORCTL='$(abspath $(BUILD)/mirrorctl)' tests/demo.sh
+
+# ROUNDS, BASE, STORES, ...: see tests/bench/run.  Nothing of it is ever asserted.
+.PHONY: bench run-bench
+bench: ## measure; tables, JSON, plots (all; or BENCH="latency gate")
+	@$(BOOTSTRAP) --bench
+	@$(MAKE) --no-print-directory run-bench
+
+run-bench: all
+	@BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
 
 .PHONY: bootstrap
 bootstrap: ## install the packages that are missing (asks sudo, if need be)
