@@ -47,6 +47,7 @@ struct mfs_control_info {
 	uint64_t moves_begun, moves_ended; /* out: see struct bmf_moves */
 	uint32_t flags;			   /* out: MFS_INFO_... */
 	uint32_t reserved;
+	struct bmf_uuid instant; /* out: the token of the last COMMIT that had its instant */
 };
 
 /*
@@ -58,6 +59,10 @@ struct mfs_control_info {
  * blocks of the images in `whole`; 0: all blocks of all images.  With OWNED the snapshot goes when
  * the descriptor is closed that this was asked on, also by the death of its process.
  * EEXIST: there is a snapshot of that name.
+ *
+ * The instant is over long before it returns: most of the time goes to the sidecars.  Who has
+ * frozen guests for it and wants to thaw them gives a token, and asks INFO, from another
+ * thread, until `instant` is that (or until this returns: another COMMIT's may follow at once).
  */
 #define MFS_COMMIT_HOLD 1u
 #define MFS_COMMIT_OWNED 2u
@@ -65,6 +70,7 @@ struct mfs_control_info {
 struct mfs_control_commit {
 	uint32_t version;			  /* in */
 	uint32_t flags;				  /* in: MFS_COMMIT_... */
+	struct bmf_uuid token;			  /* in: see below */
 	struct bmf_uuid replica;		  /* in: pending for it; none: for nobody */
 	char label[MFS_CONTROL_LABEL];		  /* in: where it is, NUL-terminated */
 	char name[MFS_SNAPSHOT_NAME_MAX + 1];	  /* in: of the snapshot; "": out, one was chosen */

@@ -51,6 +51,8 @@ struct mfs {
 	 */
 	pthread_rwlock_t namespace;
 	pthread_mutex_t rollover;
+	pthread_mutex_t instant_lock; /* innermost */
+	struct bmf_uuid instant;      /* token of the last rollover that had its; instant_lock */
 };
 
 /*

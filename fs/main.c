@@ -257,6 +257,7 @@ static int init(struct mfs *fs, struct fuse_session *session, int source_fd)
 	mfs_handles_init(&fs->handles);
 	mfs_gate_init(&fs->gate);
 	pthread_mutex_init(&fs->rollover, NULL);
+	pthread_mutex_init(&fs->instant_lock, NULL);
 	/* by default a snapshot would wait for as long as there are changes of names */
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -280,6 +281,7 @@ static int finish(struct mfs *fs, const struct mfs_options *options)
 			"save bitmaps of '%s': %s: what could not be saved will be copied in full",
 			options->source, mfs_reason(r));
 	pthread_rwlock_destroy(&fs->namespace);
+	pthread_mutex_destroy(&fs->instant_lock);
 	pthread_mutex_destroy(&fs->rollover);
 	mfs_gate_destroy(&fs->gate);
 	return r;

@@ -55,6 +55,9 @@ static int do_info(struct mfs *fs, struct mfs_control_info *info)
 		.source_ino = st.st_ino,
 		.flags = fs->source ? 0 : MFS_INFO_READ_ONLY,
 	};
+	pthread_mutex_lock(&fs->instant_lock);
+	info->instant = fs->instant;
+	pthread_mutex_unlock(&fs->instant_lock);
 	return fs->source ? add_tracking(fs, info) : 0;
 }
 

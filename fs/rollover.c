@@ -38,8 +38,17 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Who waits for it may thaw what was frozen. */
+static void note_instant(struct mfs *fs, const struct bmf_uuid *token)
+{
+	pthread_mutex_lock(&fs->instant_lock);
+	fs->instant = *token;
+	pthread_mutex_unlock(&fs->instant_lock);
+}
+
 /* 2 and 3; snapshot may be NULL. */
-static int begin_generation(struct mfs *fs, struct mfs_snapshot *snapshot, uint64_t *ret_gate_ns)
+static int begin_generation(struct mfs *fs, struct mfs_snapshot *snapshot,
+			    struct mfs_control_commit *message)
 {
 	uint64_t start = monotonic_ns();
 	int r = mfs_gate_close(&fs->gate, HOLD_TIMEOUT_MS);
@@ -53,7 +62,8 @@ static int begin_generation(struct mfs *fs, struct mfs_snapshot *snapshot, uint6
 	if (snapshot)
 		r = mfs_snapshot_publish(fs, snapshot);
 	mfs_gate_open(&fs->gate);
-	*ret_gate_ns = monotonic_ns() - start;
+	message->gate_ns = monotonic_ns() - start;
+	note_instant(fs, &message->token);
 	return r;
 }
 
@@ -92,7 +102,7 @@ static int begin_with_snapshot(struct mfs *fs, struct mfs_handle *owner,
 		return r;
 	r = mfs_snapshot_new(fs, &request, ret, &err);
 	if (r == 0)
-		r = begin_generation(fs, *ret, &message->gate_ns);
+		r = begin_generation(fs, *ret, message);
 	else if (r != -EEXIST && r != -EINVAL)
 		mfs_log(LOG_ERR, "%s", mfs_reason_of(&err));
 	pthread_rwlock_unlock(&fs->namespace);
@@ -142,7 +152,7 @@ int mfs_rollover(struct mfs *fs, struct mfs_handle *owner, struct mfs_control_co
 	if (message->flags & MFS_COMMIT_HOLD)
 		r = begin_with_snapshot(fs, owner, message, &snapshot);
 	else
-		r = begin_generation(fs, NULL, &message->gate_ns);
+		r = begin_generation(fs, NULL, message);
 	if (r == 0)
 		r = commit(fs, message, &made);
 	pthread_mutex_unlock(&fs->rollover);

@@ -42,6 +42,7 @@ void imageworld_setup(void)
 	mfs_gate_init(&image_fs.gate);
 	pthread_rwlock_init(&image_fs.namespace, NULL);
 	pthread_mutex_init(&image_fs.rollover, NULL);
+	pthread_mutex_init(&image_fs.instant_lock, NULL);
 	mfs_snapshots_open(&image_fs, &imageworld_options);
 	fd = openat(scratch_fd, "image", O_CREAT | O_EXCL | O_RDWR, 0600);
 	ck_assert_int_ge(fd, 0);
@@ -57,6 +58,7 @@ void imageworld_teardown(void)
 	mfs_nodes_destroy(&image_fs.nodes);
 	ck_assert_int_eq(bmf_source_close(image_fs.source), 0);
 	pthread_rwlock_destroy(&image_fs.namespace);
+	pthread_mutex_destroy(&image_fs.instant_lock);
 	pthread_mutex_destroy(&image_fs.rollover);
 	mfs_gate_destroy(&image_fs.gate);
 	unlinkat(scratch_fd, "image", 0);
