@@ -105,16 +105,16 @@ void mfs_dentries_stop(struct mfs_dentries *dentries)
 	pthread_mutex_unlock(&dentries->lock);
 }
 
-void mfs_dentries_free(struct mfs_dentries *dentries)
+bool mfs_dentries_free(struct mfs_dentries *dentries)
 {
 	struct gone *gone;
 
 	if (!dentries)
-		return;
+		return true;
 	if (!dentries->stop)
 		mfs_dentries_stop(dentries);
 	if (!dentries->ended)
-		return; /* the kernel does not let it come back: it goes with the process */
+		return false; /* it goes with the process */
 	pthread_join(dentries->thread, NULL);
 	while ((gone = dentries->first)) {
 		dentries->first = gone->next;
@@ -123,4 +123,5 @@ void mfs_dentries_free(struct mfs_dentries *dentries)
 	pthread_cond_destroy(&dentries->changed);
 	pthread_mutex_destroy(&dentries->lock);
 	free(dentries);
+	return true;
 }

@@ -16,6 +16,8 @@
 #ifndef FS_DENTRIES_H
 #define FS_DENTRIES_H
 
+#include <stdbool.h>
+
 struct fuse_session;
 struct mfs_dentries;
 
@@ -35,7 +37,10 @@ void mfs_dentries_drop(struct mfs_dentries *dentries, const char *name);
  */
 void mfs_dentries_stop(struct mfs_dentries *dentries);
 
-/* Stops it unless that was done; nobody drops any more.  NULL is allowed. */
-void mfs_dentries_free(struct mfs_dentries *dentries);
+/*
+ * Stops it unless that was done; nobody drops any more.  False: the kernel does not let the thread
+ * come back, which goes on using the session.  NULL is allowed.
+ */
+bool mfs_dentries_free(struct mfs_dentries *dentries);
 
 #endif

@@ -23,6 +23,7 @@
 #include "bitmapfile/source.h"
 #include "fs/gate.h"
 #include "fs/handle.h"
+#include "fs/loop.h"
 #include "fs/node.h"
 #include "fs/snapshot.h"
 
@@ -38,6 +39,7 @@ struct mfs {
 	int source_fd;
 	struct bmf_source *source; /* NULL: the filesystem of the source is read-only */
 	bool is_root;		   /* new files are given to whoever made them */
+	bool session_in_use;	   /* at the end: by a thread that hangs in the kernel */
 	bool initialized;	   /* set by INIT: kernel and libfuse have agreed */
 	bool direct_io_mixes;	   /* set by INIT: see mfs_handle_direct_io() */
 	struct mfs_gate gate;
@@ -61,7 +63,12 @@ struct mfs {
  */
 static inline void mfs_names_change_begin(struct mfs *fs)
 {
+	if (pthread_rwlock_tryrdlock(&fs->namespace) == 0)
+		return;
+	/* while a large tree is read, guests' writes must find somebody to serve them (I3) */
+	mfs_loop_wait_begin();
 	pthread_rwlock_rdlock(&fs->namespace);
+	mfs_loop_wait_end();
 }
 
 static inline void mfs_names_change_end(struct mfs *fs)

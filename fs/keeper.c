@@ -45,20 +45,23 @@ static void *keep(void *arg)
 {
 	struct mfs_keeper *keeper = arg;
 
-	while (!rest(keeper, keeper->interval)) {
-		mfs_snapshots_keep(keeper->fs);
+	while (!rest(keeper, keeper->interval))
 		bmf_source_keep(keeper->fs->source);
-	}
 	return NULL;
 }
 
-/* By itself: a pass of keep may wait long for an fsync, and what vouches must not run out. */
+/*
+ * By itself: a pass of keep may wait long for an fsync, and what vouches must not run out, nor
+ * the space of broken snapshots be kept.
+ */
 static void *renew(void *arg)
 {
 	struct mfs_keeper *keeper = arg;
 
-	while (!rest(keeper, RENEW_SECONDS))
+	while (!rest(keeper, RENEW_SECONDS)) {
 		bmf_source_renew(keeper->fs->source);
+		mfs_snapshots_keep(keeper->fs);
+	}
 	return NULL;
 }
 

@@ -9,8 +9,8 @@ struct mfs;
 struct mfs_keeper;
 
 /*
- * Calls mfs_snapshots_keep() and bmf_source_keep() every interval seconds, and
- * bmf_source_renew() as often as that needs to be.  0 or -errno.
+ * Calls bmf_source_keep() every interval seconds, and mfs_snapshots_keep() and
+ * bmf_source_renew() as often as the latter needs to be.  0 or -errno.
  */
 int mfs_keeper_start(struct mfs *fs, unsigned int interval, struct mfs_keeper **ret);
 

@@ -33,7 +33,9 @@
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 
+/* Not counted are those that wait (mfs_loop_wait_begin), up to the second figure. */
 #define WORKERS_MAX 64
+#define WORKERS_ROOM 512
 
 /* The kernel sends INIT at once; who never gets it must not wait for ever. */
 #define INIT_TIMEOUT_MS 10000
@@ -47,15 +49,16 @@
 
 struct loop {
 	struct fuse_session *session;
-	int ended_fd;	  /* eventfd */
-	atomic_int error; /* of the first worker that failed */
-	atomic_uint nwaiting;
+	int ended_fd;	      /* eventfd */
+	atomic_int error;     /* of the first worker that failed */
+	atomic_uint nwaiting; /* for a request */
+	atomic_uint nheld_up; /* by something else */
 
 	pthread_mutex_t lock;
 	/* Below: lock. */
 	bool ended;
 	unsigned int nworkers;
-	pthread_t workers[WORKERS_MAX];
+	pthread_t workers[WORKERS_ROOM];
 };
 
 struct receive_buffer {
@@ -105,7 +108,8 @@ static int start_worker(struct loop *loop)
 	int r = 0;
 
 	pthread_mutex_lock(&loop->lock);
-	if (!loop->ended && loop->nworkers < WORKERS_MAX) {
+	if (!loop->ended && loop->nworkers < WORKERS_ROOM &&
+	    loop->nworkers < WORKERS_MAX + atomic_load(&loop->nheld_up)) {
 		r = -pthread_create(&loop->workers[loop->nworkers], NULL, work, loop);
 		if (r == 0)
 			loop->nworkers++;
@@ -131,12 +135,30 @@ static int receive(struct loop *loop, struct receive_buffer *b)
 	return r;
 }
 
+static _Thread_local struct loop *my_loop;
+
+void mfs_loop_wait_begin(void)
+{
+	if (!my_loop)
+		return;
+	atomic_fetch_add(&my_loop->nheld_up, 1);
+	if (atomic_load(&my_loop->nwaiting) == 0)
+		start_worker(my_loop);
+}
+
+void mfs_loop_wait_end(void)
+{
+	if (my_loop)
+		atomic_fetch_sub(&my_loop->nheld_up, 1);
+}
+
 static void *work(void *arg)
 {
 	struct loop *loop = arg;
 	struct receive_buffer b;
 	int r;
 
+	my_loop = loop;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	r = receive_buffer_init(&b);
 	if (r < 0) {
@@ -257,6 +279,7 @@ int mfs_loop(struct fuse_session *session, void (*ending)(void *arg), void *arg)
 	loop->session = session;
 	atomic_init(&loop->error, 0);
 	atomic_init(&loop->nwaiting, 0);
+	atomic_init(&loop->nheld_up, 0);
 	pthread_mutex_init(&loop->lock, NULL);
 	loop->ended_fd = eventfd(0, EFD_CLOEXEC);
 	r = loop->ended_fd < 0 ? -errno : start_worker(loop);

@@ -30,6 +30,14 @@ int mfs_loop_initialize(struct fuse_session *session, const bool *initialized);
  */
 int mfs_loop(struct fuse_session *session, void (*ending)(void *arg), void *arg);
 
+/*
+ * The calling thread, which carries out a request, is about to wait for something that may take
+ * long, and has waited.  Meanwhile it is not counted, so that others are served.  Calls pair up;
+ * for other threads they do nothing.
+ */
+void mfs_loop_wait_begin(void);
+void mfs_loop_wait_end(void);
+
 /* Blocks the signals that end a session; for main(), before any thread is made. */
 void mfs_loop_block_signals(void);
 

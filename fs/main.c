@@ -233,7 +233,7 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 	if (r < 0)
 		mfs_log(LOG_ERR, "serve '%s': %s", options->mountpoint, mfs_reason(r));
 	mfs_keeper_stop(keeper);
-	mfs_dentries_free(fs->dentries);
+	fs->session_in_use = !mfs_dentries_free(fs->dentries);
 	fs->dentries = NULL;
 	return r;
 }
@@ -273,13 +273,14 @@ static int finish(struct mfs *fs, const struct mfs_options *options)
 
 	mfs_handles_destroy(&fs->handles);
 	mfs_nodes_destroy(&fs->nodes);
-	mfs_snapshots_close(fs);
+	/* the bitmaps first: what was preserved may lie on a disk that hangs */
 	if (fs->source)
 		r = bmf_source_close(fs->source);
 	if (r < 0)
 		mfs_log(LOG_ERR,
 			"save bitmaps of '%s': %s: what could not be saved will be copied in full",
 			options->source, mfs_reason(r));
+	mfs_snapshots_close(fs);
 	pthread_rwlock_destroy(&fs->namespace);
 	pthread_mutex_destroy(&fs->instant_lock);
 	pthread_mutex_destroy(&fs->rollover);
@@ -341,7 +342,8 @@ static int run(struct mfs_options *options)
 		r = init(&fs, session, source_fd);
 	if (r == 0)
 		r = run_session(&fs, session, options);
-	fuse_session_destroy(session);
+	if (!fs.session_in_use)
+		fuse_session_destroy(session);
 	close(source_fd);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

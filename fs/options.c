@@ -97,6 +97,7 @@ static int parse_bytes(const char *text, uint64_t *ret)
 {
 	static const char suffixes[] = "KMGT";
 	unsigned long long value;
+	unsigned int shift = 0;
 	const char *suffix;
 	char *end;
 
@@ -105,15 +106,13 @@ static int parse_bytes(const char *text, uint64_t *ret)
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	suffix = *end ? strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
-	if (errno != 0 || value > (UINT64_MAX >> 40))
-		return -EINVAL;
 	if (suffix) {
-		value <<= 10 * (suffix - suffixes + 1);
+		shift = 10 * (unsigned int)(suffix - suffixes + 1);
 		end++;
 	}
-	if (*end != '\0' || value == 0)
+	if (errno != 0 || *end != '\0' || value == 0 || value > UINT64_MAX >> shift)
 		return -EINVAL;
-	*ret = value;
+	*ret = (uint64_t)value << shift;
 	return 0;
 }
 

@@ -38,6 +38,9 @@
 /* Free space is looked at again after so many bytes. */
 #define SPACE_STEP ((uint64_t)1 << 20)
 
+/* How long the end waits for a write that hangs. */
+#define CLOSE_TIMEOUT_MS 2000
+
 #define BUCKETS 1024 /* a power of two */
 
 struct block {
@@ -134,6 +137,27 @@ static int block_free_locked(struct mfs_preserve *p, struct block *b)
 	free(b->data);
 	free(b);
 	return fd;
+}
+
+/*
+ * Nobody reads what is queued of that file any more: so that its memory is free for others, also
+ * while the thread hangs in the disk.  The caller has a reference.
+ */
+static void forget_queued_locked(struct mfs_preserve *p, struct mfs_preserved *file)
+{
+	struct block **link = &p->first, *b;
+
+	p->end = &p->first;
+	while ((b = *link)) {
+		if (b->file == file && b->data) {
+			*link = b->next;
+			unlist_locked(p, b);
+			block_free_locked(p, b); /* not the last reference */
+			continue;
+		}
+		link = &b->next;
+		p->end = link;
+	}
 }
 
 /* --- the thread */
@@ -310,13 +334,16 @@ int mfs_preserve_open(const struct bmf_io *io, int dir_fd,
 
 void mfs_preserve_close(struct mfs_preserve *p)
 {
+	struct timespec until = mfs_deadline(CLOSE_TIMEOUT_MS);
+
 	if (!p)
 		return;
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->lock);
-	pthread_join(p->thread, NULL);
+	if (pthread_clockjoin_np(p->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+		return; /* its disk does not let it come back: it goes with the process */
 	pthread_cond_destroy(&p->room);
 	pthread_cond_destroy(&p->work);
 	pthread_mutex_destroy(&p->lock);
@@ -349,7 +376,8 @@ void mfs_preserved_close(struct mfs_preserved *file)
 	pthread_mutex_lock(&p->lock);
 	while (file->telling)
 		pthread_cond_wait(&p->room, &p->lock);
-	file->dead = true; /* the thread passes by what is queued of it */
+	file->dead = true;
+	forget_queued_locked(p, file);
 	fd = put_file_locked(file);
 	pthread_mutex_unlock(&p->lock);
 	if (fd >= 0)
@@ -433,8 +461,7 @@ int mfs_preserved_put(struct mfs_preserved *file, void *data, size_t nbytes, uin
 	return r;
 }
 
-int mfs_preserved_get(struct mfs_preserved *file, void *buf, size_t nbytes, uint64_t offset,
-		      uint64_t put_offset)
+int mfs_preserved_get(struct mfs_preserved *file, void *buf, size_t nbytes, uint64_t offset)
 {
 	struct mfs_preserve *p = file->preserve;
 	const struct block *b;
@@ -442,9 +469,9 @@ int mfs_preserved_get(struct mfs_preserved *file, void *buf, size_t nbytes, uint
 	int fd;
 
 	pthread_mutex_lock(&p->lock);
-	b = find_locked(p, file, put_offset);
+	b = find_locked(p, file, offset);
 	if (b)
-		memcpy(buf, (const char *)b->data + (offset - put_offset), nbytes);
+		memcpy(buf, b->data, nbytes);
 	fd = file->fd;
 	pthread_mutex_unlock(&p->lock);
 	if (b)
@@ -482,9 +509,7 @@ void mfs_preserved_discard(struct mfs_preserved *file)
 		return; /* the space comes back at the end */
 	b->file = file;
 	pthread_mutex_lock(&p->lock);
-	for (struct block *queued = p->first; queued; queued = queued->next)
-		if (queued->file == file)
-			queued->dropped = true;
+	forget_queued_locked(p, file);
 	account_locked(file, file->nbytes);
 	file->discarded = true;
 	queue_locked(p, b);

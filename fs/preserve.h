@@ -37,7 +37,10 @@ struct mfs_preserve_options {
  */
 int mfs_preserve_open(const struct bmf_io *io, int dir_fd,
 		      const struct mfs_preserve_options *options, struct mfs_preserve **ret);
-/* All preserved images have been closed.  NULL is allowed. */
+/*
+ * All preserved images have been closed.  A thread that hangs in its disk is left behind after two
+ * seconds.  NULL is allowed.
+ */
 void mfs_preserve_close(struct mfs_preserve *preserve);
 
 /* The old blocks of one image at one snapshot. */
@@ -47,8 +50,8 @@ struct mfs_preserved;
 int mfs_preserved_open(struct mfs_preserve *preserve, void *owner, struct mfs_preserved **ret);
 
 /*
- * Gives the space back.  Returns at once: what is being written is let go of by the
- * module's thread.  failed() is not called any more when it returns.  NULL is allowed.
+ * Gives space and memory back.  Returns at once: what is being written just then is let go of
+ * by the module's thread.  failed() is not called any more when it returns.  NULL is allowed.
  */
 void mfs_preserved_close(struct mfs_preserved *preserved);
 
@@ -61,9 +64,11 @@ void mfs_preserved_close(struct mfs_preserved *preserved);
 int mfs_preserved_put(struct mfs_preserved *preserved, void *data, size_t nbytes, uint64_t offset,
 		      const struct timespec *deadline);
 
-/* nbytes at offset, all of which lie in one put.  0 or -errno. */
-int mfs_preserved_get(struct mfs_preserved *preserved, void *buf, size_t nbytes, uint64_t offset,
-		      uint64_t put_offset);
+/*
+ * One put, with the same bounds.  0 or -errno.  What it was written to may fail later than the
+ * write, without a word: the caller has to know by a checksum that it is what was put.
+ */
+int mfs_preserved_get(struct mfs_preserved *preserved, void *buf, size_t nbytes, uint64_t offset);
 
 /* Nobody reads what was put there any more: one put, with the same bounds, and once. */
 void mfs_preserved_drop(struct mfs_preserved *preserved, uint64_t offset, size_t nbytes);

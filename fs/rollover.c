@@ -58,9 +58,10 @@ static int begin_generation(struct mfs *fs, struct mfs_snapshot *snapshot,
 			HOLD_TIMEOUT_MS);
 		return r;
 	}
-	bmf_source_advance(fs->source);
 	if (snapshot)
 		r = mfs_snapshot_publish(fs, snapshot);
+	if (r == 0)
+		bmf_source_advance(fs->source);
 	mfs_gate_open(&fs->gate);
 	message->gate_ns = monotonic_ns() - start;
 	note_instant(fs, &message->token);

@@ -21,6 +21,7 @@
 
 #include "bitmapfile/identity.h"
 #include "bitmapfile/tracker.h"
+#include "fs/deadline.h"
 #include "fs/dentries.h"
 #include "fs/fs.h"
 #include "fs/log.h"
@@ -33,10 +34,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* A write that hangs in its storage lets a deleted snapshot stay for a while longer. */
 #define DRAIN_TIMEOUT_MS 2000
+
+/* How long changes of names may have to wait. */
+#define READ_TIMEOUT_MS 30000
 
 enum stage { NEW, LISTED, LEAVING, GONE };
 
@@ -56,7 +61,7 @@ struct mfs_snapshot {
 	enum stage stage;		  /* snapshots->lock */
 	struct bmf_checkpoint checkpoint; /* set before it is LISTED; name is NULL */
 
-	bool discarded; /* it was broken, and its space given back; snapshots->going */
+	bool discarded; /* it was broken, and its space given back; snapshots->lock */
 
 	pthread_mutex_t lock;
 	/* Below: lock. */
@@ -112,10 +117,26 @@ static void failed_image(void *arg, const struct mfs_snapshot_image *image, int 
 		return;
 	path[n > 0 ? n : 0] = '\0';
 	snprintf(reason, sizeof(reason), "%s '%.300s': %s", verb, path, reason_of(error));
+	for (char *c = reason; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = '?'; /* one line, whatever an image is called */
 	break_snapshot(s, error, reason);
 }
 
 /* --- making and freeing one */
+
+/*
+ * Descriptors beyond that are left to guests' own files: a quarter.  They are given out the
+ * lowest first, so the number of a new one tells how many there are.
+ */
+static int fd_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+		return INT_MAX;
+	return (int)(limit.rlim_cur - limit.rlim_cur / 4);
+}
 
 /* What requests need; the nodes themselves stay. */
 static void free_content(struct mfs_snapshot *s)
@@ -246,6 +267,7 @@ static int enlist(struct mfs *fs, struct mfs_snapshot *s,
 int mfs_snapshot_new(struct mfs *fs, const struct mfs_snapshot_request *request,
 		     struct mfs_snapshot **ret, struct bmf_error *err)
 {
+	struct mfs_snapshot_tree_limits limits;
 	struct mfs_snapshot *s;
 	int r;
 
@@ -260,7 +282,7 @@ int mfs_snapshot_new(struct mfs *fs, const struct mfs_snapshot_request *request,
 	s->common = (struct mfs_snapshot_common){
 		.io = fs->io,
 		.block_shift = bmf_source_block_shift(fs->source),
-		.timeout_ms = fs->snapshots.timeout_ms,
+		.fd_max = fd_max(),
 		.from = request->from,
 		.failed = failed_image,
 		.failed_arg = s,
@@ -275,7 +297,9 @@ int mfs_snapshot_new(struct mfs *fs, const struct mfs_snapshot_request *request,
 		snapshot_free(s);
 		return bmf_error_set(err, r, "make snapshot: %s", mfs_reason(r));
 	}
-	r = mfs_snapshot_tree_read(fs->io, fs->source_fd, s, &s->tree, err);
+	limits = (struct mfs_snapshot_tree_limits){ .deadline = mfs_deadline(READ_TIMEOUT_MS),
+						    .fd_max = s->common.fd_max };
+	r = mfs_snapshot_tree_read(fs->io, fs->source_fd, &limits, s, &s->tree, err);
 	if (r == 0)
 		r = make_images(s, request);
 	if (r < 0) {
@@ -336,7 +360,7 @@ int mfs_snapshot_publish(struct mfs *fs, struct mfs_snapshot *s)
 		if (s->tree->nodes[i]->image)
 			mfs_snapshot_image_set_size(s->tree->nodes[i]->image,
 						    (uint64_t)s->tree->nodes[i]->st.st_size);
-	s->common.to = bmf_source_generation(fs->source);
+	s->common.to = bmf_source_generation(fs->source) + 1;
 	pthread_mutex_lock(&snapshots->lock);
 	old = atomic_load(&snapshots->active);
 	list = list_with(old, s, true, &failed);
@@ -353,6 +377,7 @@ void mfs_snapshots_preserve(struct mfs *fs, struct bmf_tracker *tracker, uint64_
 			    uint64_t nbytes)
 {
 	const struct mfs_snapshot_list *list = atomic_load(&fs->snapshots.active);
+	struct mfs_patience patience = { .timeout_ms = fs->snapshots.timeout_ms };
 	dev_t dev;
 	ino_t ino;
 
@@ -362,7 +387,8 @@ void mfs_snapshots_preserve(struct mfs *fs, struct bmf_tracker *tracker, uint64_
 			mfs_snapshot_tree_by_inode(list->all[i]->tree, dev, ino);
 
 		if (node)
-			mfs_snapshot_image_before_change(node->image, tracker, offset, nbytes);
+			mfs_snapshot_image_before_change(node->image, tracker, offset, nbytes,
+							 &patience);
 	}
 }
 
@@ -642,27 +668,44 @@ int mfs_snapshot_status_fd(const struct mfs_snapshot *s)
 
 /* --- all of them */
 
-static void discard(struct mfs_snapshot *s)
+/* One that is broken, also by being deleted, and still has what it preserved; a reference. */
+static struct mfs_snapshot *next_to_discard(struct mfs *fs)
 {
-	if (s->discarded || !mfs_snapshot_use(s))
+	struct mfs_snapshot *s;
+
+	pthread_mutex_lock(&fs->snapshots.lock);
+	s = fs->snapshots.first;
+	while (s && (s->discarded || s->stage == NEW || s->stage == GONE ||
+		     atomic_load(s->common.broken) == 0))
+		s = s->next;
+	if (s)
+		mfs_snapshot_ref(s, 1);
+	pthread_mutex_unlock(&fs->snapshots.lock);
+	return s;
+}
+
+static void discard_content(struct mfs_snapshot *s)
+{
+	if (!mfs_snapshot_use(s))
 		return;
 	for (size_t i = 0; i < s->tree->nnodes; i++)
 		if (s->tree->nodes[i]->image)
 			mfs_snapshot_image_discard(s->tree->nodes[i]->image);
-	s->discarded = true;
 	mfs_snapshot_unuse(s);
 }
 
 void mfs_snapshots_keep(struct mfs *fs)
 {
-	struct mfs_snapshot *s = NULL;
+	struct mfs_snapshot *s;
 
 	let_go(fs);
-	pthread_mutex_lock(&fs->snapshots.going);
-	while ((s = mfs_snapshot_next(fs, s)))
-		if (atomic_load(s->common.broken) != 0)
-			discard(s);
-	pthread_mutex_unlock(&fs->snapshots.going);
+	while ((s = next_to_discard(fs))) {
+		discard_content(s);
+		pthread_mutex_lock(&fs->snapshots.lock);
+		s->discarded = true;
+		pthread_mutex_unlock(&fs->snapshots.lock);
+		mfs_snapshot_unref(s, 1);
+	}
 }
 
 void mfs_snapshots_open(struct mfs *fs, const struct mfs_snapshots_options *options)

@@ -82,7 +82,10 @@ bool mfs_snapshot_name_ok(const char *name);
 int mfs_snapshot_new(struct mfs *fs, const struct mfs_snapshot_request *request,
 		     struct mfs_snapshot **ret, struct bmf_error *err);
 
-/* The generation that begins now is its end.  0, or -errno: then discard it. */
+/*
+ * With the gate closed, just before a new generation begins: that is its end.  0, or -errno: then
+ * discard it.
+ */
 int mfs_snapshot_publish(struct mfs *fs, struct mfs_snapshot *snapshot);
 
 /* Its checkpoint is durable: from now on it is found by its name. */

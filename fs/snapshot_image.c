@@ -2,13 +2,13 @@
 /*
  * snapshot_image.c - one image as it was at a snapshot: block states, copy-before-write
  *
- *            writer, needed            release
- *   SAME ───────────────► BUSY        SAME ──► LOST
+ *            writer, needed
+ *   SAME ───────────────► BUSY
  *     │                    │ │ │
- *     │ not needed         │ │ └─► LOST, broken
- *     ├─────────► LOST     │ └───► ZERO
- *     │ hole               └─────► PRESERVED ──► LOST (release)
- *     └─────────► ZERO ──► LOST (release)
+ *     │ not needed,        │ │ └─► LOST, broken
+ *     │ or released        │ └───► ZERO
+ *     ├─────────► LOST     └─────► PRESERVED ──► LOST (release)
+ *     └─────────► ZERO (a hole)
  *
  * Only who made a block BUSY takes it out of that; nothing becomes SAME again.
  *
@@ -39,6 +39,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <xxhash.h>
+
+/* Blocks. */
+#define CLOCK_EVERY 1024
 
 typedef _Atomic uint8_t block_state;
 _Static_assert(sizeof(block_state) == 1, "one byte a block, as control.h has it");
@@ -53,8 +57,11 @@ struct mfs_snapshot_image {
 	block_state *_Atomic states;
 	_Atomic int read_fd;	 /* -1 until it is needed */
 	_Atomic bool prepared;	 /* needed and preserved are there */
-	struct bmf_bits *needed; /* NULL: all */
+	struct bmf_bits *needed; /* NULL: all; without those that were released */
 	struct mfs_preserved *preserved;
+	struct bmf_bits *kept;		   /* blocks that are PRESERVED */
+	struct bmf_bits *_Atomic released; /* blocks that nobody will read any more; or NULL */
+	uint64_t *sums; /* XXH3 of each block that is PRESERVED; memory where it is used */
 	int map_fd;
 
 	pthread_mutex_t lock;
@@ -79,6 +86,11 @@ int mfs_snapshot_image_open(const struct mfs_snapshot_common *common, int fd, bo
 	return 0;
 }
 
+static size_t sums_nbytes(const struct mfs_snapshot_image *image)
+{
+	return (image->nblocks + 1) * sizeof(*image->sums);
+}
+
 static size_t map_nbytes(const struct mfs_snapshot_image *image)
 {
 	return image->nblocks ? image->nblocks : 1; /* nothing can't be mapped */
@@ -95,6 +107,10 @@ void mfs_snapshot_image_close(struct mfs_snapshot_image *image)
 	read_fd = atomic_load(&image->read_fd);
 	mfs_preserved_close(image->preserved);
 	bmf_bits_free(image->needed);
+	bmf_bits_free(image->kept);
+	bmf_bits_free(atomic_load(&image->released));
+	if (image->sums)
+		munmap(image->sums, sums_nbytes(image));
 	if (atomic_load(&image->states))
 		munmap((void *)atomic_load(&image->states), map_nbytes(image));
 	if (image->map_fd >= 0)
@@ -169,6 +185,10 @@ static int open_for_reading_locked(struct mfs_snapshot_image *image)
 	if (atomic_load(&image->read_fd) >= 0)
 		return 0;
 	fd = io->reopen(io, image->fd, O_RDONLY | O_CLOEXEC);
+	if (fd >= image->common->fd_max) {
+		io->close(io, fd);
+		fd = -EMFILE;
+	}
 	if (fd < 0)
 		return fd;
 	atomic_store(&image->read_fd, fd);
@@ -185,6 +205,24 @@ static int find_needed_locked(struct mfs_snapshot_image *image, struct bmf_track
 	return r == -ENOENT ? 0 : r; /* no history, so all of it will be read */
 }
 
+static int make_sums_locked(struct mfs_snapshot_image *image)
+{
+	void *map;
+
+	if (!image->kept)
+		image->kept = bmf_bits_new();
+	if (!image->kept)
+		return -ENOMEM;
+	if (image->sums)
+		return 0;
+	map = mmap(NULL, sums_nbytes(image), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	image->sums = map;
+	return 0;
+}
+
 static int prepare_locked(struct mfs_snapshot_image *image, struct bmf_tracker *tracker)
 {
 	int r = 0;
@@ -197,6 +235,8 @@ static int prepare_locked(struct mfs_snapshot_image *image, struct bmf_tracker *
 		r = open_for_reading_locked(image);
 	if (r == 0)
 		r = make_states_locked(image);
+	if (r == 0)
+		r = make_sums_locked(image);
 	if (r == 0)
 		r = find_needed_locked(image, tracker);
 	if (r == 0)
@@ -238,20 +278,19 @@ static int reading_fd(struct mfs_snapshot_image *image)
 /* The change that is about to be made; one a call of before_change. */
 struct change {
 	struct mfs_snapshot_image *image;
-	struct timespec deadline;
-	bool has_deadline;
-	uint64_t last;	    /* block */
-	uint64_t next_data; /* there is none from where it was looked for up to this offset */
+	struct mfs_patience *patience;
+	uint64_t first, last; /* blocks */
+	uint64_t next_data;   /* there is none from where it was looked for up to this offset */
 };
 
 /* Reading the clock is for those who may have to wait. */
 static const struct timespec *deadline_of(struct change *c)
 {
-	if (!c->has_deadline) {
-		c->deadline = mfs_deadline(c->image->common->timeout_ms);
-		c->has_deadline = true;
+	if (!c->patience->begun) {
+		c->patience->until = mfs_deadline(c->patience->timeout_ms);
+		c->patience->begun = true;
 	}
-	return &c->deadline;
+	return &c->patience->until;
 }
 
 static bool is_settled(uint8_t state)
@@ -326,6 +365,12 @@ static int preserve(struct change *c, uint64_t block)
 		/* shorter than it was: somebody has cut it off behind the mount */
 		return n < 0 ? (int)n : (size_t)n < nbytes ? -EIO : MFS_BLOCK_ZERO;
 	}
+	r = bmf_bits_set(image->kept, block, 1);
+	if (r < 0) {
+		free(data);
+		return r;
+	}
+	image->sums[block] = XXH3_64bits(data, nbytes);
 	r = mfs_preserved_put(image->preserved, data, nbytes, offset, deadline_of(c));
 	return r < 0 ? r : MFS_BLOCK_PRESERVED;
 }
@@ -349,16 +394,24 @@ static bool is_hole(struct change *c, uint64_t block)
 	return end <= c->next_data;
 }
 
-static void settle_block(struct change *c, uint64_t first, uint64_t block)
+static bool is_needed(const struct mfs_snapshot_image *image, uint64_t block)
+{
+	const struct bmf_bits *released = atomic_load(&image->released);
+
+	return (!image->needed || bmf_bits_test(image->needed, block)) &&
+	       (!released || !bmf_bits_test(released, block));
+}
+
+static void settle_block(struct change *c, uint64_t block)
 {
 	struct mfs_snapshot_image *image = c->image;
 	int r;
 
-	if (image->needed && !bmf_bits_test(image->needed, block)) {
+	if (!is_needed(image, block)) {
 		move_state(image, block, MFS_BLOCK_LOST);
 		return;
 	}
-	if (c->last > first && is_hole(c, block)) {
+	if (c->last > c->first && is_hole(c, block)) {
 		move_state(image, block, MFS_BLOCK_ZERO);
 		return;
 	}
@@ -368,16 +421,23 @@ static void settle_block(struct change *c, uint64_t first, uint64_t block)
 	if (r < 0)
 		fail(image, r, "preserve old blocks of"); /* before anybody finds the block lost */
 	settle(image, block, r < 0 ? MFS_BLOCK_LOST : (uint8_t)r);
-	if (c->last > first && mfs_deadline_passed(deadline_of(c)))
-		fail(image, -ETIMEDOUT, "preserve old blocks of");
+}
+
+/* Among many blocks, the clock is looked at now and then, whatever is done with each. */
+static void look_at_clock(struct change *c, uint64_t block)
+{
+	if ((block - c->first) % CLOCK_EVERY == CLOCK_EVERY - 1 &&
+	    mfs_deadline_passed(deadline_of(c)))
+		fail(c->image, -ETIMEDOUT, "preserve old blocks of");
 }
 
 void mfs_snapshot_image_before_change(struct mfs_snapshot_image *image, struct bmf_tracker *tracker,
-				      uint64_t offset, uint64_t nbytes)
+				      uint64_t offset, uint64_t nbytes,
+				      struct mfs_patience *patience)
 {
 	unsigned int shift = image->common->block_shift;
-	struct change c = { .image = image };
-	uint64_t first, end;
+	struct change c = { .image = image, .patience = patience };
+	uint64_t end;
 	uint8_t state;
 
 	if (offset >= image->size || nbytes == 0 || is_broken(image))
@@ -385,18 +445,18 @@ void mfs_snapshot_image_before_change(struct mfs_snapshot_image *image, struct b
 	end = nbytes < image->size - offset ? offset + nbytes : image->size;
 	if (!prepare(image, tracker))
 		return;
-	first = offset >> shift;
+	c.first = offset >> shift;
 	c.last = (end - 1) >> shift;
-	for (uint64_t block = first; block <= c.last;) {
+	for (uint64_t block = c.first; block <= c.last;) {
 		state = atomic_load(&image->states[block]);
 		if (is_settled(state)) {
-			block++;
+			look_at_clock(&c, block++);
 			continue;
 		}
 		if (state == MFS_BLOCK_BUSY)
 			wait_until_settled(&c, block);
 		else
-			settle_block(&c, first, block);
+			settle_block(&c, block);
 		if (is_broken(image))
 			return;
 	}
@@ -412,6 +472,30 @@ static uint8_t state_of(const struct mfs_snapshot_image *image, uint64_t block)
 	return states ? atomic_load(&states[block]) : MFS_BLOCK_SAME;
 }
 
+/* Part of a block that is PRESERVED, if it is what was put there. */
+static int read_preserved(struct mfs_snapshot_image *image, char *buf, size_t nbytes,
+			  uint64_t offset)
+{
+	uint64_t block = offset >> image->common->block_shift;
+	uint64_t begin = block_offset(image, block);
+	size_t whole = block_nbytes(image, block);
+	char *data = malloc(whole);
+	int r;
+
+	if (!data)
+		return -ENOMEM;
+	r = mfs_preserved_get(image->preserved, data, whole, begin);
+	if (r == 0 && XXH3_64bits(data, whole) != image->sums[block])
+		r = -EIO;
+	if (r == 0)
+		memcpy(buf, data + (offset - begin), nbytes);
+	free(data);
+	/* one that was released meanwhile is no loss */
+	if (r < 0 && r != -ENOMEM && state_of(image, block) == MFS_BLOCK_PRESERVED)
+		fail(image, r, "read old blocks of");
+	return r;
+}
+
 /* Part of one block; here, from there on, nbytes were read from the image, or fewer (got). */
 static int correct(struct mfs_snapshot_image *image, char *buf, size_t nbytes, size_t got,
 		   uint64_t offset)
@@ -424,8 +508,7 @@ static int correct(struct mfs_snapshot_image *image, char *buf, size_t nbytes, s
 	case MFS_BLOCK_BUSY:
 		return got < nbytes ? -EIO : 0; /* cut off behind the mount */
 	case MFS_BLOCK_PRESERVED:
-		r = mfs_preserved_get(image->preserved, buf, nbytes, offset,
-				      block_offset(image, block));
+		r = read_preserved(image, buf, nbytes, offset);
 		break;
 	case MFS_BLOCK_ZERO:
 		memset(buf, 0, nbytes);
@@ -488,7 +571,7 @@ static uint64_t seek_in_image(struct mfs_snapshot_image *image, int fd, uint64_t
 	return (uint64_t)found < image->size ? (uint64_t)found : image->size;
 }
 
-off_t mfs_snapshot_image_seek(struct mfs_snapshot_image *image, off_t offset, int whence)
+static off_t seek(struct mfs_snapshot_image *image, off_t offset, int whence)
 {
 	uint64_t block_size = UINT64_C(1) << image->common->block_shift, at = (uint64_t)offset;
 	int fd = reading_fd(image);
@@ -520,38 +603,62 @@ off_t mfs_snapshot_image_seek(struct mfs_snapshot_image *image, off_t offset, in
 	return whence == SEEK_HOLE ? (off_t)image->size : -ENXIO;
 }
 
+off_t mfs_snapshot_image_seek(struct mfs_snapshot_image *image, off_t offset, int whence)
+{
+	off_t found = seek(image, offset, whence);
+
+	/* as R2: once it is broken, what was found may be a hole of now */
+	return is_broken(image) ? -EIO : found;
+}
+
 /* --- the rest */
 
-static void release_block(struct mfs_snapshot_image *image, uint64_t block)
+/* To be read by writers from now on; a set that is never replaced.  NULL: no memory. */
+static struct bmf_bits *released_of(struct mfs_snapshot_image *image)
 {
-	uint8_t state = atomic_load(&image->states[block]);
+	struct bmf_bits *released;
 
-	/* one that is BUSY just now is preserved for nothing */
-	if (state == MFS_BLOCK_LOST || state == MFS_BLOCK_BUSY ||
-	    !atomic_compare_exchange_strong(&image->states[block], &state, MFS_BLOCK_LOST))
+	pthread_mutex_lock(&image->lock);
+	released = atomic_load(&image->released);
+	if (!released) {
+		released = bmf_bits_new();
+		atomic_store(&image->released, released);
+	}
+	pthread_mutex_unlock(&image->lock);
+	return released;
+}
+
+static void release_kept(struct mfs_snapshot_image *image, uint64_t block)
+{
+	uint8_t preserved = MFS_BLOCK_PRESERVED;
+
+	if (!atomic_compare_exchange_strong(&image->states[block], &preserved, MFS_BLOCK_LOST))
 		return;
-	if (state == MFS_BLOCK_PRESERVED)
-		mfs_preserved_drop(image->preserved, block_offset(image, block),
-				   block_nbytes(image, block));
+	mfs_preserved_drop(image->preserved, block_offset(image, block),
+			   block_nbytes(image, block));
 }
 
 void mfs_snapshot_image_release(struct mfs_snapshot_image *image, uint64_t offset, uint64_t nbytes)
 {
 	unsigned int shift = image->common->block_shift;
-	uint64_t end, block;
-	int r;
+	uint64_t block, end, first, n;
+	struct bmf_bits *released;
 
 	if (offset >= image->size || nbytes == 0)
 		return;
-	pthread_mutex_lock(&image->lock);
-	r = make_states_locked(image);
-	pthread_mutex_unlock(&image->lock);
-	if (r < 0)
-		return;
 	block = (offset + (UINT64_C(1) << shift) - 1) >> shift;
 	end = nbytes >= image->size - offset ? image->nblocks : (offset + nbytes) >> shift;
-	for (; block < end; block++)
-		release_block(image, block);
+	released = released_of(image);
+	if (end <= block || !released || bmf_bits_set(released, block, end - block) < 0)
+		return; /* it is preserved for nothing */
+	if (!atomic_load(&image->prepared))
+		return;
+	/* one that is being preserved just now may stay: no harm but the space */
+	while (bmf_bits_next(image->kept, block, end, &first, &n)) {
+		for (block = first; block < first + n; block++)
+			release_kept(image, block);
+		bmf_bits_clear(image->kept, first, n);
+	}
 }
 
 int mfs_snapshot_image_share(struct mfs_snapshot_image *image, int *ret_map_fd)

@@ -24,17 +24,26 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct bmf_io;
 struct bmf_tracker;
 struct mfs_preserve;
 struct mfs_snapshot_image;
 
+/* How long the guest's change at hand may be held up by all snapshots together. */
+struct mfs_patience {
+	unsigned int timeout_ms;
+	bool begun; /* until is set: by the first that may have to wait */
+	struct timespec until;
+};
+
 /* What all images of one snapshot have in common. */
 struct mfs_snapshot_common {
 	const struct bmf_io *io;
 	struct mfs_preserve *preserve;
-	unsigned int block_shift, timeout_ms;
+	unsigned int block_shift;
+	int fd_max; /* larger descriptors are left to guests */
 	/*
 	 * Set once it is broken (a negative errno), before any writer leaves a block unpreserved.
 	 * In memory that is shared with readers.
@@ -64,7 +73,8 @@ int mfs_snapshot_image_fd(const struct mfs_snapshot_image *image);
  * the same stay in the gate.  Never fails: what can't be preserved breaks the snapshot.
  */
 void mfs_snapshot_image_before_change(struct mfs_snapshot_image *image, struct bmf_tracker *tracker,
-				      uint64_t offset, uint64_t nbytes);
+				      uint64_t offset, uint64_t nbytes,
+				      struct mfs_patience *patience);
 
 /*
  * Old content: the bytes read, fewer only at the end; -EIO when the snapshot is broken, or the
@@ -73,10 +83,13 @@ void mfs_snapshot_image_before_change(struct mfs_snapshot_image *image, struct b
 ssize_t mfs_snapshot_image_read(struct mfs_snapshot_image *image, void *buf, size_t nbytes,
 				off_t offset);
 
-/* As lseek with SEEK_DATA or SEEK_HOLE; what is preserved counts as data. */
+/* As lseek with SEEK_DATA or SEEK_HOLE; what is preserved counts as data.  -EIO as above. */
 off_t mfs_snapshot_image_seek(struct mfs_snapshot_image *image, off_t offset, int whence);
 
-/* The blocks that lie in the range as a whole (or reach to the end) are not needed any more. */
+/*
+ * The blocks that lie in the range as a whole (or reach to the end) are not needed any more: they
+ * are LOST when they are overwritten, and at once if they had been.
+ */
 void mfs_snapshot_image_release(struct mfs_snapshot_image *image, uint64_t offset, uint64_t nbytes);
 
 /*

@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "bitmapfile/walk.h"
+#include "fs/deadline.h"
 #include "fs/node.h"
 #include "fs/snapshot_image.h"
 #include "fs/snapshot_tree.h"
@@ -33,6 +34,7 @@ struct level {
 };
 
 struct reader {
+	const struct mfs_snapshot_tree_limits *limits;
 	struct mfs_snapshot *snapshot;
 	struct mfs_snapshot_tree *tree;
 	size_t capacity; /* of tree->nodes */
@@ -202,6 +204,8 @@ static int read_node(struct reader *reader, struct mfs_snapshot_node *node, int 
 		node->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (node->fd < 0)
 			return -errno;
+		if (node->fd >= reader->limits->fd_max)
+			return -EMFILE;
 	} else if (S_ISLNK(node->st.st_mode)) {
 		r = read_target(node, fd);
 	}
@@ -316,7 +320,7 @@ static int visit(const struct bmf_walk_entry *entry, void *arg)
 	struct reader *reader = arg;
 	size_t nbytes = strlen(entry->path);
 	const char *path = nbytes == 0 ? "." : entry->path;
-	int r = add(reader, entry);
+	int r = mfs_deadline_passed(&reader->limits->deadline) ? -ETIMEDOUT : add(reader, entry);
 
 	if (r == 0)
 		return 0;
@@ -324,8 +328,10 @@ static int visit(const struct bmf_walk_entry *entry, void *arg)
 			     nbytes > shown ? path + nbytes - shown : path, strerror(-r));
 }
 
-int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd, struct mfs_snapshot *snapshot,
-			   struct mfs_snapshot_tree **ret, struct bmf_error *err)
+int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd,
+			   const struct mfs_snapshot_tree_limits *limits,
+			   struct mfs_snapshot *snapshot, struct mfs_snapshot_tree **ret,
+			   struct bmf_error *err)
 {
 	struct mfs_snapshot_tree *tree = calloc(1, sizeof(*tree));
 	struct reader *reader = calloc(1, sizeof(*reader));
@@ -337,6 +343,7 @@ int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd, struct mfs_sn
 		return bmf_error_set(err, -ENOMEM, "read '.': %s", strerror(ENOMEM));
 	}
 	tree->io = io;
+	reader->limits = limits;
 	reader->snapshot = snapshot;
 	reader->tree = tree;
 	reader->err = err;

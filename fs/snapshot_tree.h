@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct mfs_snapshot;
 struct mfs_snapshot_image;
@@ -60,12 +61,20 @@ struct mfs_snapshot_tree {
 	size_t nbuckets, nindexed;	     /* nbuckets: 0 or a power of two */
 };
 
+/* So that others, who wait for it or need descriptors too, are not held up without end. */
+struct mfs_snapshot_tree_limits {
+	struct timespec deadline; /* CLOCK_MONOTONIC; then -ETIMEDOUT */
+	int fd_max;		  /* -EMFILE when a descriptor would be larger */
+};
+
 /*
  * source_fd is borrowed.  0 or -errno, with err.  Extended attributes that can't be read fail
  * only those who ask for them.
  */
-int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd, struct mfs_snapshot *snapshot,
-			   struct mfs_snapshot_tree **ret, struct bmf_error *err);
+int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd,
+			   const struct mfs_snapshot_tree_limits *limits,
+			   struct mfs_snapshot *snapshot, struct mfs_snapshot_tree **ret,
+			   struct bmf_error *err);
 /* Closes what fds are left; images are the caller's.  NULL is allowed. */
 void mfs_snapshot_tree_free(struct mfs_snapshot_tree *tree);
 

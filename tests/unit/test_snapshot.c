@@ -257,6 +257,9 @@ static void expect_broken(const struct shadow *s, int error)
 	ck_assert_msg(info.reason[0] != '\0', "no reason is given");
 	ck_assert_int_eq(mfs_snapshot_image_read(s->image, got, BLOCK, 0), -EIO);
 	ck_assert_int_eq(mfs_snapshot_image_read(s->image, got, BLOCK, 7 * BLOCK), -EIO);
+	/* a hole of now is none of then */
+	ck_assert_int_eq(mfs_snapshot_image_seek(s->image, 0, SEEK_DATA), -EIO);
+	ck_assert_int_eq(mfs_snapshot_image_seek(s->image, 7 * BLOCK, SEEK_HOLE), -EIO);
 	mfs_snapshots_keep(&image_fs);
 	ck_assert_uint_eq(preserved(s), 0);
 }
@@ -291,6 +294,48 @@ START_TEST(test_breaks_when_old_blocks_cannot_be_written)
 	take(&shadows[1], 0);
 	random_write(0, 2 * BLOCK);
 	check_all(&shadows[1]);
+	drop_all();
+}
+END_TEST
+
+/* The file in preserve/ that is open, by another descriptor. */
+static int open_preserved(void)
+{
+	char path[64], target[4096];
+	ssize_t n;
+
+	for (int fd = 3; fd < 256; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		if (strstr(target, "/preserve/") && strstr(target, "(deleted)"))
+			return open(path, O_RDWR);
+	}
+	return -1;
+}
+
+/* The disk loses what was written to it, and says nothing: no wrong content is shown. */
+START_TEST(test_breaks_when_old_blocks_were_lost)
+{
+	struct shadow *s = &shadows[0];
+	int fd;
+
+	rng = rng_start("test_snapshot");
+	fill(8);
+	take(s, 0);
+	random_write(0, 2 * BLOCK);
+	while ((fd = open_preserved()) < 0 || lseek(fd, 0, SEEK_END) < 2 * BLOCK) {
+		if (fd >= 0)
+			close(fd);
+		usleep(10000); /* until it is written */
+	}
+	usleep(100000);
+	check_all(s);
+	ck_assert_int_eq(pwrite(fd, "other", 5, BLOCK + 100), 5);
+	close(fd);
+	check_range(s, 0, BLOCK);
+	ck_assert_int_eq(mfs_snapshot_image_read(s->image, got, BLOCK, BLOCK), -EIO);
+	expect_broken(s, -EIO);
 	drop_all();
 }
 END_TEST
@@ -576,6 +621,7 @@ int main(void)
 	tcase_add_test(tcase, test_released_is_let_go);
 	tcase_add_test(tcase, test_breaks_when_old_blocks_cannot_be_read);
 	tcase_add_test(tcase, test_breaks_when_old_blocks_cannot_be_written);
+	tcase_add_test(tcase, test_breaks_when_old_blocks_were_lost);
 	tcase_add_test(tcase, test_tells_what_was_cut_off_behind);
 	tcase_add_test(tcase, test_names);
 	tcase_add_test(tcase, test_threads);

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+static const struct mfs_snapshot_tree_limits no_limits = { .deadline = { .tv_sec = INT_MAX },
+							   .fd_max = INT_MAX };
 static int top_fd; /* a directory of the test's own */
 static struct mfs_snapshot_tree *tree;
 
@@ -47,7 +50,7 @@ static void make_file(const char *path, const char *content)
 static void read_tree(void)
 {
 	struct bmf_error err = { 0 };
-	int r = mfs_snapshot_tree_read(&bmf_io_posix, top_fd, NULL, &tree, &err);
+	int r = mfs_snapshot_tree_read(&bmf_io_posix, top_fd, &no_limits, NULL, &tree, &err);
 
 	ck_assert_msg(r == 0, "%s", err.text);
 	ck_assert_int_eq(err.code, 0);
@@ -354,11 +357,37 @@ START_TEST(not_enough_descriptors)
 	}
 	before = open_descriptors();
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	ck_assert_int_eq(mfs_snapshot_tree_read(&bmf_io_posix, top_fd, NULL, &tree, &err), -EMFILE);
+	ck_assert_int_eq(
+		mfs_snapshot_tree_read(&bmf_io_posix, top_fd, &no_limits, NULL, &tree, &err),
+		-EMFILE);
 	ck_assert_int_eq(err.code, -EMFILE);
 	ck_assert_ptr_eq(strstr(err.text, "hold images open: too many open files; raise"),
 			 err.text);
 	ck_assert_uint_eq(open_descriptors(), before);
+}
+END_TEST
+
+/* Some are left to others; and nobody waits for ever. */
+START_TEST(limits_are_kept)
+{
+	struct mfs_snapshot_tree_limits limits = no_limits;
+	struct bmf_error err = { 0 };
+	unsigned int before;
+
+	make_top("limits");
+	for (char name[] = "a"; *name <= 'z'; ++*name)
+		make_file(name, "");
+	before = open_descriptors();
+	limits.fd_max = dup(top_fd) + 10;
+	close(limits.fd_max - 10);
+	ck_assert_int_eq(mfs_snapshot_tree_read(&bmf_io_posix, top_fd, &limits, NULL, &tree, &err),
+			 -EMFILE);
+	limits = (struct mfs_snapshot_tree_limits){ .fd_max = INT_MAX };
+	ck_assert_int_eq(mfs_snapshot_tree_read(&bmf_io_posix, top_fd, &limits, NULL, &tree, &err),
+			 -ETIMEDOUT);
+	ck_assert_uint_eq(open_descriptors(), before);
+	read_tree();
+	mfs_snapshot_tree_free(tree);
 }
 END_TEST
 
@@ -379,7 +408,7 @@ START_TEST(not_enough_memory)
 	for (n = 1;; n++) {
 		tree = untouched;
 		faultmem_arm(n, false);
-		r = mfs_snapshot_tree_read(&bmf_io_posix, top_fd, NULL, &tree, &err);
+		r = mfs_snapshot_tree_read(&bmf_io_posix, top_fd, &no_limits, NULL, &tree, &err);
 		fired = faultmem_fired();
 		faultmem_arm(0, false);
 		if (!fired)
@@ -412,6 +441,7 @@ int main(void)
 	tcase_add_test(tc, extended_attributes);
 	tcase_add_test(tc, extended_attributes_that_may_not_be_read);
 	tcase_add_test(tc, not_enough_descriptors);
+	tcase_add_test(tc, limits_are_kept);
 	tcase_add_test(tc, not_enough_memory);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
