@@ -100,7 +100,8 @@ client_src := $(wildcard tests/clients/*.c)
 c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
 scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/bench/run \
-	tests/powercut/phases tests/powercut/guest-init $(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
+	tests/guest/init tests/powercut/phases \
+	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash tests/*/*.job)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
 

@@ -12,7 +12,7 @@
  * below DIR, before or after it is done, as needed.  BOOT makes sequence numbers grow from one run
  * to the next.
  *
- * It has no end.  If anything fails, it says "powercut: FAIL" and why, and exits with 1.
+ * It has no end.  If anything fails, it says "guest: FAIL" and why, and exits with 1.
  */
 #include "config.h"
 
@@ -54,7 +54,7 @@ static struct unit *units; /* RUN_MAX of them, aligned */
 
 static void __attribute__((noreturn)) fatal(const char *what)
 {
-	fprintf(stderr, "powercut: FAIL: cutwriter: process %u: %s: %s\n", process, what,
+	fprintf(stderr, "guest: FAIL: cutwriter: process %u: %s: %s\n", process, what,
 		strerror(errno));
 	exit(1);
 }
@@ -321,7 +321,7 @@ int main(int argc, char **argv)
 			run_process(parent, strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
 	}
 	wait(&status); /* none of them ends by itself */
-	fprintf(stderr, "powercut: FAIL: cutwriter: a process ended: status %#x\n",
+	fprintf(stderr, "guest: FAIL: cutwriter: a process ended: status %#x\n",
 		(unsigned int)status);
 	return 1;
 }

@@ -8,7 +8,7 @@
 # have changed, and nothing in full that has a history; and the replica is what the source is.
 # The next boot goes on with the same disks, at times without anybody having looked.
 #
-# What the guest does is in phases, what happens in the guest in guest-init; disks in
+# What the guest does is in phases, what happens in the guest in powercut.job; disks in
 # disk.bash, the machine in machine.bash, what is looked at in look.bash.
 #
 # CUTS: how many in all; FILESYSTEMS and PHASES: only these; ACCEL=kvm: QEMU's -accel.
@@ -19,6 +19,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=../compare.sh
 . "$TOP/tests/compare.sh"
+# shellcheck source=../guest/guest.bash
+. "$TOP/tests/guest/guest.bash"
 # shellcheck source=disk.bash
 . "$TOP/tests/powercut/disk.bash"
 # shellcheck source=machine.bash
@@ -83,7 +85,7 @@ boot_and_cut() {
 
 	# 64 runs of the writer can find room in a boot, each with a number of its own
 	start_machine "fs=$1" "phase=$2" "seed=$((SEED % 100000 * 1000 + cut_nr))" "boot=$((cut_nr * 64))"
-	wait_for_marker "powercut: at $2" "$nth"
+	wait_for_marker "guest: at $2" "$nth"
 	sleep "$((delay / 1000)).$(printf %03d $((delay % 1000)))"
 	cut_power
 	settle_disk source "$source_share" "$RANDOM"
