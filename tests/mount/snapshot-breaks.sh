@@ -250,6 +250,28 @@ errors() {
 	out_of_source
 }
 
+is_free() {
+	"$MIRRORCTL" status s >/dev/null 2>&1
+}
+
+# The end doesn't wait for it: bitmaps are saved, and the source is free for others.
+stall_at_the_end() {
+	mount_disk s/.mirrorfs/preserve 200M
+	in_source 80 preserve_timeout=1
+	cleanup_fn thaw "$work/s/.mirrorfs/preserve"
+	fsfreeze -f s/.mirrorfs/preserve
+	"$MIRRORCTL" snapshot create m x >/dev/null
+	overwrite 2
+	wait_for 10 fusermount3 -u m 2>/dev/null || fail "unmount: $(fusermount3 -u m 2>&1)"
+	wait_for 30 is_free || fail "not free: $("$MIRRORCTL" status s 2>&1)"
+	fsfreeze -u s/.mirrorfs/preserve
+	wait "${daemon_of[$work/m]}" || fail "daemon: exit code $?"
+	umount s/.mirrorfs/preserve
+	mount_source s m
+	sync_mends 2
+	out_of_source
+}
+
 # More is overwritten than fits in memory, and nothing can be written.
 stall() {
 	mount_disk s/.mirrorfs/preserve 200M
@@ -266,7 +288,7 @@ stall() {
 	umount s/.mirrorfs/preserve
 }
 
-for condition in limit errors full_disk stall; do
+for condition in limit errors full_disk stall stall_at_the_end; do
 	echo "--- $condition"
 	$condition
 done
