@@ -90,7 +90,7 @@ run_fio() {
 
 # fio_says FILTER: of that account, before which there may be lines of complaint
 fio_says() {
-	sed -n '/^{/,$p' "$work/fio.json" | jq "$1"
+	sed -n '/^{/,$p' "$work/fio.json" | jq -r "$1"
 }
 
 # write_all FILE NBYTES: each byte of it once, none of them zero, so that all blocks are dirty

@@ -49,30 +49,31 @@ prepare() {
 	mnt_of[$1 $2]=$at/mnt
 }
 
-# cpu_ns PID: of all its threads, none of which comes or goes while it works
-cpu_ns() {
-	awk '{ ns += $1 } END { printf "%.0f\n", ns }' "/proc/$1/task"/*/schedstat
+# cpu_ticks PID: of all its threads, also of those that have come and gone
+cpu_ticks() {
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
 }
 
 # write_row STORE CASE MOUNT ROW [FIO-OPTION...]: a first write to a region waits for a flush, and
 # rows are about what comes after, so that there is one to each region before.  Latency is fio's
 # from submission on (lat): a write may be done before its submission returns.
 write_row() {
-	local case=$2 name="$1 $4" file=$3/disk.img bs depth us='.jobs[1].write.lat_ns' cpu
+	local case=$2 name="$1 $4" file=$3/disk.img bs depth cpu metric value
 	read -r bs depth _ <<<"$4"
-	cpu=$(cpu_ns "${daemon_of[$3]}")
+	cpu=$(cpu_ticks "${daemon_of[$3]}")
 	run_fio --filename="$file" --size="$nbytes" --rw=write --bs=4k --zonemode=strided \
 		--zonesize=4k --zoneskip=$((region / 1024 - 4))k --io_size=$((nbytes * 4 / region))k \
 		--name=row --stonewall --filename="$file" --size="$nbytes" --rw=randwrite \
 		--bs="$bs" --iodepth="${depth#d}" --lat_percentiles=1 \
 		--runtime="$(jq -n "$seconds * 1000")ms" "${@:5}"
-	cpu=$(($(cpu_ns "${daemon_of[$3]}") - cpu))
-	sample "$name" "$case" p50_us "$(fio_says "$us.percentile[\"50.000000\"] / 1e3")"
-	sample "$name" "$case" p99_us "$(fio_says "$us.percentile[\"99.000000\"] / 1e3")"
-	sample "$name" "$case" max_us "$(fio_says "$us.max / 1e3")"
-	sample "$name" "$case" cpu_us \
-		"$(fio_says "$cpu / ([.jobs[].write.total_ios] | add) / 1e3")"
-	sample "$name" "$case" kiops "$(fio_says '.jobs[1].write.iops / 1e3')"
+	cpu=$((($(cpu_ticks "${daemon_of[$3]}") - cpu) * 1000000 / $(getconf CLK_TCK)))
+	fio_says '.jobs[1].write | "p50_us \(.lat_ns.percentile["50.000000"] / 1e3)",
+		"p99_us \(.lat_ns.percentile["99.000000"] / 1e3)", "max_us \(.lat_ns.max / 1e3)",
+		"kiops \(.iops / 1e3)"' >figures
+	fio_says "\"cpu_us \\($cpu / ([.jobs[].write.total_ios] | add))\"" >>figures
+	while read -r metric value; do
+		sample "$name" "$case" "$metric" "$value"
+	done <figures
 }
 
 write_rows() { # STORE CASE MOUNT
