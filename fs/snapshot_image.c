@@ -574,6 +574,7 @@ static uint64_t seek_in_image(struct mfs_snapshot_image *image, int fd, uint64_t
 static off_t seek(struct mfs_snapshot_image *image, off_t offset, int whence)
 {
 	uint64_t block_size = UINT64_C(1) << image->common->block_shift, at = (uint64_t)offset;
+	uint64_t found = 0; /* in the image; what is SAME now was so then */
 	int fd = reading_fd(image);
 
 	if (fd < 0)
@@ -584,7 +585,7 @@ static off_t seek(struct mfs_snapshot_image *image, off_t offset, int whence)
 		return -ENXIO;
 	while (at < image->size) {
 		uint8_t state = state_of(image, at >> image->common->block_shift);
-		uint64_t found, same;
+		uint64_t same;
 
 		if (is_settled(state)) {
 			if ((state == MFS_BLOCK_ZERO) == (whence == SEEK_HOLE))
@@ -592,9 +593,12 @@ static off_t seek(struct mfs_snapshot_image *image, off_t offset, int whence)
 			at = (at & ~(block_size - 1)) + block_size;
 			continue;
 		}
-		found = seek_in_image(image, fd, at, whence);
-		/* after it: what was found counts as far as nobody has changed it */
-		atomic_thread_fence(memory_order_seq_cst);
+		/* once for many runs of such blocks: a filesystem may look at all up to there */
+		if (found == 0 || found < at) {
+			found = seek_in_image(image, fd, at, whence);
+			/* after it: what was found counts as far as nobody has changed it */
+			atomic_thread_fence(memory_order_seq_cst);
+		}
 		same = same_until(image, at, found < image->size ? found + 1 : found);
 		if (same > found)
 			return (off_t)found;
