@@ -454,7 +454,7 @@ int mfs_preserved_put(struct mfs_preserved *file, void *data, size_t nbytes, uin
 		queue_locked(p, b);
 	}
 	pthread_mutex_unlock(&p->lock);
-	if (r < 0) {
+	if (r != 0) {
 		free(data);
 		free(b);
 	}

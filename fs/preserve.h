@@ -53,7 +53,7 @@ int mfs_preserved_open(struct mfs_preserve *preserve, void *owner, struct mfs_pr
  * Gives space and memory back.  Returns at once: what is being written just then is let go of
  * by the module's thread.  failed() is not called any more when it returns.  NULL is allowed.
  */
-void mfs_preserved_close(struct mfs_preserved *preserved);
+void mfs_preserved_close(struct mfs_preserved *file);
 
 /*
  * Keeps nbytes at offset; each offset is put once, and read with the same bounds.  Takes over
@@ -61,22 +61,22 @@ void mfs_preserved_close(struct mfs_preserved *preserved);
  * (CLOCK_MONOTONIC) at the longest.  0; -E2BIG: the limit; -ENOSPC: too little would be
  * left free for guests; -ETIMEDOUT; -ENOMEM; -ECANCELED: discarded.
  */
-int mfs_preserved_put(struct mfs_preserved *preserved, void *data, size_t nbytes, uint64_t offset,
+int mfs_preserved_put(struct mfs_preserved *file, void *data, size_t nbytes, uint64_t offset,
 		      const struct timespec *deadline);
 
 /*
  * One put, with the same bounds.  0 or -errno.  What it was written to may fail later than the
  * write, without a word: the caller has to know by a checksum that it is what was put.
  */
-int mfs_preserved_get(struct mfs_preserved *preserved, void *buf, size_t nbytes, uint64_t offset);
+int mfs_preserved_get(struct mfs_preserved *file, void *buf, size_t nbytes, uint64_t offset);
 
 /* Nobody reads what was put there any more: one put, with the same bounds, and once. */
-void mfs_preserved_drop(struct mfs_preserved *preserved, uint64_t offset, size_t nbytes);
+void mfs_preserved_drop(struct mfs_preserved *file, uint64_t offset, size_t nbytes);
 
 /* Nobody reads any of it any more.  Returns at once; the thread gives the space back. */
-void mfs_preserved_discard(struct mfs_preserved *preserved);
+void mfs_preserved_discard(struct mfs_preserved *file);
 
 /* The bytes preserved, written or not. */
-uint64_t mfs_preserved_nbytes(struct mfs_preserved *preserved);
+uint64_t mfs_preserved_nbytes(struct mfs_preserved *file);
 
 #endif

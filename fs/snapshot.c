@@ -668,30 +668,21 @@ int mfs_snapshot_status_fd(const struct mfs_snapshot *s)
 
 /* --- all of them */
 
-/* One that is broken, also by being deleted, and still has what it preserved; a reference. */
-static struct mfs_snapshot *next_to_discard(struct mfs *fs)
+/* One that is broken, also by being deleted, and still has what it preserved; in use, or NULL. */
+static struct mfs_snapshot *use_next_broken(struct mfs *fs)
 {
 	struct mfs_snapshot *s;
 
 	pthread_mutex_lock(&fs->snapshots.lock);
-	s = fs->snapshots.first;
-	while (s && (s->discarded || s->stage == NEW || s->stage == GONE ||
-		     atomic_load(s->common.broken) == 0))
-		s = s->next;
-	if (s)
-		mfs_snapshot_ref(s, 1);
+	for (s = fs->snapshots.first; s; s = s->next) {
+		if (s->discarded || s->stage == NEW || atomic_load(s->common.broken) == 0)
+			continue;
+		s->discarded = true;
+		if (mfs_snapshot_use(s))
+			break;
+	}
 	pthread_mutex_unlock(&fs->snapshots.lock);
 	return s;
-}
-
-static void discard_content(struct mfs_snapshot *s)
-{
-	if (!mfs_snapshot_use(s))
-		return;
-	for (size_t i = 0; i < s->tree->nnodes; i++)
-		if (s->tree->nodes[i]->image)
-			mfs_snapshot_image_discard(s->tree->nodes[i]->image);
-	mfs_snapshot_unuse(s);
 }
 
 void mfs_snapshots_keep(struct mfs *fs)
@@ -699,12 +690,11 @@ void mfs_snapshots_keep(struct mfs *fs)
 	struct mfs_snapshot *s;
 
 	let_go(fs);
-	while ((s = next_to_discard(fs))) {
-		discard_content(s);
-		pthread_mutex_lock(&fs->snapshots.lock);
-		s->discarded = true;
-		pthread_mutex_unlock(&fs->snapshots.lock);
-		mfs_snapshot_unref(s, 1);
+	while ((s = use_next_broken(fs))) {
+		for (size_t i = 0; i < s->tree->nnodes; i++)
+			if (s->tree->nodes[i]->image)
+				mfs_snapshot_image_discard(s->tree->nodes[i]->image);
+		mfs_snapshot_unuse(s);
 	}
 }
 
