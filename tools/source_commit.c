@@ -5,6 +5,7 @@
 #include "tools/beneath.h"
 #include "tools/fail.h"
 #include "tools/source_view.h"
+#include "tools/text.h"
 
 #include "bitmapfile/tracker.h"
 
@@ -118,27 +119,9 @@ static int ask(struct source_view *view, struct mfs_control_snapshot_info *ret)
 {
 	*ret = (struct mfs_control_snapshot_info){ .version = MFS_CONTROL_VERSION };
 	snprintf(ret->name, sizeof(ret->name), "%s", view->snapshot);
-	return ioctl(view->mount_fd, MFS_CONTROL_SNAPSHOT_INFO, ret) < 0 ? -errno : 0;
-}
-
-int source_view_confirm(struct source_view *view, struct bmf_error *err)
-{
-	struct mfs_control_snapshot_info info;
-	int r;
-
-	if (!source_view_has_snapshot(view))
-		return 0;
-	r = ask(view, &info);
-	if (r == 0 && !bmf_uuid_equal(&info.uuid, &view->checkpoint))
-		r = -ENOENT;
-	if (r == -ENOENT)
-		return fail_text(err, r, "read source", view->path, NULL,
-				 "somebody deleted the snapshot that the sync reads; sync again");
-	if (r < 0)
-		return fail_text(err, r, "read source", view->path, NULL,
-				 "its mirrorfs does not answer any more: %s; mount it again, and "
-				 "sync again",
-				 fail_reason(r));
+	if (ioctl(view->mount_fd, MFS_CONTROL_SNAPSHOT_INFO, ret) < 0)
+		return -errno;
+	ret->reason[sizeof(ret->reason) - 1] = '\0';
 	return 0;
 }
 
@@ -157,17 +140,42 @@ static const char *way_out_of(int error)
 	}
 }
 
-bool source_view_is_broken(struct source_view *view, struct bmf_error *err)
+/* The reason is the daemon's text, and may have an image's name in it. */
+static int broke(const struct source_view *view, const struct mfs_control_snapshot_info *info,
+		 struct bmf_error *err)
+{
+	char reason[TEXT_NAME];
+
+	if (info->reason[0])
+		text_quote(info->reason, reason, sizeof(reason));
+	else
+		snprintf(reason, sizeof(reason), "%s", fail_reason(info->broken));
+	return fail_text(err, info->broken, "read source", view->path, NULL,
+			 "the snapshot that the sync reads broke: %.300s; %s", reason,
+			 way_out_of(info->broken));
+}
+
+int source_view_confirm(struct source_view *view, bool *ret_broken, struct bmf_error *err)
 {
 	struct mfs_control_snapshot_info info;
+	int r;
 
-	if (!source_view_has_snapshot(view) || ask(view, &info) < 0 || info.broken == 0)
-		return false;
-	info.reason[sizeof(info.reason) - 1] = '\0';
-	fail_text(err, info.broken, "read source", view->path, NULL,
-		  "the snapshot that the sync reads broke: %.300s; %s",
-		  info.reason[0] ? info.reason : fail_reason(info.broken), way_out_of(info.broken));
-	return true;
+	*ret_broken = false;
+	if (!source_view_has_snapshot(view))
+		return 0;
+	r = ask(view, &info);
+	if (r == 0 && !bmf_uuid_equal(&info.uuid, &view->checkpoint))
+		r = -ENOENT;
+	if (r == -ENOENT)
+		return fail_text(err, r, "read source", view->path, NULL,
+				 "somebody deleted the snapshot that the sync reads; sync again");
+	if (r < 0)
+		return fail_text(err, r, "read source", view->path, NULL,
+				 "its mirrorfs does not answer any more: %s; mount it again, and "
+				 "sync again",
+				 fail_reason(r));
+	*ret_broken = info.broken != 0;
+	return *ret_broken ? broke(view, &info, err) : 0;
 }
 
 int source_view_suspect(struct source_view *view, const struct source_image *image)

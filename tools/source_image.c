@@ -160,6 +160,16 @@ static ssize_t pread_full(int fd, char *buf, size_t nbytes, uint64_t offset)
 	return (ssize_t)done;
 }
 
+/*
+ * Once it is broken, neither the image, nor the states of its blocks, nor the snapshot's file tell
+ * what was there.  Asked after they have been looked at.
+ */
+static int check_broken(const struct source_image *image)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(image->broken, memory_order_relaxed) != 0 ? -EIO : 0;
+}
+
 /* Had no guest overwritten that block when it was read? */
 static bool is_same(const struct source_image *image, uint64_t block)
 {
@@ -186,17 +196,16 @@ static int check(const struct source_image *image, char *buf, size_t nbytes, uin
 		 size_t got)
 {
 	uint64_t end = offset + nbytes, at = offset;
-
 	/*
 	 * What was read comes before the states, as seen by a writer that settles the state
-	 * before it changes the block.  Once it is broken, states mean nothing.
+	 * before it changes the block.
 	 */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(image->broken, memory_order_relaxed) != 0)
-		return -EIO;
+	int r = check_broken(image);
+
+	if (r < 0)
+		return r;
 	while (at < end) {
 		uint64_t from = at;
-		int r;
 
 		/* a run of blocks to be read again */
 		for (; at < end; at = ((at >> image->block_shift) + 1) << image->block_shift) {
@@ -238,7 +247,12 @@ ssize_t source_image_read(struct source_image *image, void *buf, size_t nbytes, 
 int source_image_next_data(const struct source_image *image, uint64_t offset, uint64_t end,
 			   uint64_t *ret_first, uint64_t *ret_end)
 {
-	return holes_next_data(image->file_fd, offset, end, ret_first, ret_end);
+	int r = holes_next_data(image->file_fd, offset, end, ret_first, ret_end);
+
+	/* what isn't preserved any more looks like a hole where the image itself has one by now */
+	if (r >= 0 && image->broken && check_broken(image) < 0)
+		return -EIO;
+	return r;
 }
 
 void source_image_release(struct source_image *image, uint64_t offset)

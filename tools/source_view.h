@@ -102,12 +102,10 @@ int source_view_commit(struct source_view *view, const struct source_view_reques
 
 /*
  * 0 if what has been read since the commit is what was there at the checkpoint: of a
- * mounted source, if its daemon has kept the snapshot up to now.
+ * mounted source, if its daemon has kept the snapshot up to now, and it is whole.  *ret_broken:
+ * it is broken; otherwise, after an error, it is gone.  err says why, and what to do.
  */
-int source_view_confirm(struct source_view *view, struct bmf_error *err);
-
-/* Has the snapshot that is read broken?  Then err says why, and what to do. */
-bool source_view_is_broken(struct source_view *view, struct bmf_error *err);
+int source_view_confirm(struct source_view *view, bool *ret_broken, struct bmf_error *err);
 
 /* See bmf_source_arrived(). */
 int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica,

@@ -180,9 +180,9 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 		if (r == 0)
 			r = update(s);
 	}
-	/* a daemon that is gone has preserved nothing any more */
+	/* a daemon that is gone has preserved nothing any more, nor has one that couldn't go on */
 	if (r == 0)
-		r = source_view_confirm(&s->view, s->err);
+		r = sync_explain(s, 0);
 	if (r == 0)
 		r = save_manifest(s, true, state);
 	if (r < 0)
@@ -200,13 +200,11 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 int sync_explain(struct sync *s, int r)
 {
 	struct bmf_error why;
+	bool broken;
 
-	if (r == -ECANCELED)
+	if (r == -ECANCELED || source_view_confirm(&s->view, &broken, &why) == 0)
 		return r;
-	if (source_view_is_broken(&s->view, &why))
-		s->result->snapshot_broken = true;
-	else if (source_view_confirm(&s->view, &why) == 0)
-		return r;
+	s->result->snapshot_broken = broken;
 	*s->err = why;
 	return why.code;
 }

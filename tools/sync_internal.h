@@ -37,8 +37,9 @@ int sync_warn(struct sync_result *result, const char *format, ...)
 int sync_note_full(struct sync_result *result, const char *path, unsigned int reason);
 
 /*
- * Something failed with r while the source was read.  If that was because the snapshot broke, or
- * is gone, err is made to say so.  Returns the negative errno that is the cause.
+ * The source was read, with r: 0, or a negative errno and a message in err.  Returns that, unless
+ * the snapshot has broken, or is gone: then it is the cause of whatever failed, nothing that was
+ * read can be relied on, and err says so.
  */
 int sync_explain(struct sync *sync, int r);
 

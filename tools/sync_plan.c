@@ -92,12 +92,9 @@ static int plan_live(struct sync *s, struct plan_input *input)
 /* What was read of a snapshot counts if that is still there. */
 static int plan_source(struct sync *s, struct plan_input *input)
 {
-	int r;
-
 	if (s->options->dry_run && s->view.mount_fd >= 0)
 		return plan_live(s, input);
-	r = plan_once(s, input);
-	return r < 0 ? sync_explain(s, r) : source_view_confirm(&s->view, s->err);
+	return sync_explain(s, plan_once(s, input));
 }
 
 int sync_plan(struct sync *s, const struct bmf_state *state)
