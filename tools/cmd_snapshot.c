@@ -48,10 +48,35 @@ static void choose_name(int try, char ret[MFS_SNAPSHOT_NAME_MAX + 1])
 		snprintf(ret, MFS_SNAPSHOT_NAME_MAX + 1, "%s.%d", now, try + 1);
 }
 
-static int commit(struct source_view *view, const char *name, char chosen[],
+/* The hooks that are to be ended, and what came of that. */
+struct frozen {
+	struct hooks *hooks; /* NULL: they have been, or there are none */
+	uint64_t ns;	     /* that guests were held */
+	bool failed;	     /* the post-hook; that has been said */
+};
+
+static void thaw(struct frozen *frozen, bool reached)
+{
+	struct bmf_error why;
+
+	if (hooks_end(frozen->hooks, reached, &frozen->ns, &why) < 0) {
+		output_error("%s", why.text);
+		frozen->failed = true;
+	}
+	frozen->hooks = NULL;
+}
+
+static void on_reached(void *arg)
+{
+	thaw(arg, true);
+}
+
+static int commit(struct source_view *view, const char *name, char chosen[], struct frozen *frozen,
 		  struct source_view_commit *ret, struct bmf_error *err)
 {
-	struct source_view_request request = { .name = name ? name : chosen };
+	struct source_view_request request = { .name = name ? name : chosen,
+					       .reached = frozen->hooks ? on_reached : NULL,
+					       .reached_arg = frozen };
 	int r = -EEXIST;
 
 	for (int try = 0; r == -EEXIST && try < NAMES_MAX; try++) {
@@ -65,7 +90,8 @@ static int commit(struct source_view *view, const char *name, char chosen[],
 }
 
 static int print_created(const struct source_view *view, const char *name,
-			 const struct source_view_commit *made, const struct options *options)
+			 const struct source_view_commit *made, uint64_t frozen_ns,
+			 const struct options *options)
 {
 	char *path = snapshots_path(view, name);
 	json_t *document;
@@ -86,6 +112,7 @@ static int print_created(const struct source_view *view, const char *name,
 	json_put_number(document, "images", made->images);
 	json_object_set_new(document, "gate_ms", json_real((double)made->gate_ns / 1e6));
 	json_object_set_new(document, "names_ms", json_real((double)made->names_ns / 1e6));
+	json_object_set_new(document, "frozen_ms", json_real((double)frozen_ns / 1e6));
 	free(path);
 	return json_print(document);
 }
@@ -105,30 +132,28 @@ static int create(struct source_view *view, const char *name, const struct optio
 					 .number = view->info.generation + 1 };
 	char chosen[MFS_SNAPSHOT_NAME_MAX + 1] = "";
 	struct source_view_commit made = { 0 };
-	struct bmf_error err = { 0 }, why = { 0 };
-	struct hooks *hooks;
-	int r, hooked;
+	struct frozen frozen = { 0 };
+	struct bmf_error err = { 0 };
+	int r;
 
 	stop_catch();
 	r = name ? snapshots_check_name(name, &err) : 0;
 	if (r == 0)
-		r = hooks_begin(&request, &hooks, &err);
+		r = hooks_begin(&request, &frozen.hooks, &err);
 	if (r < 0) {
 		output_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
-	r = stop_signal() ? -ECANCELED : commit(view, name, chosen, &made, &err);
-	hooked = hooks_end(hooks, r == 0 ? &made.checkpoint : NULL, &why);
-	if (hooked < 0)
-		output_error("%s", why.text);
+	r = stop_signal() ? -ECANCELED : commit(view, name, chosen, &frozen, &made, &err);
+	thaw(&frozen, false);
 	if (r == -ECANCELED)
 		return stopped("snapshot");
 	if (r < 0) {
 		output_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
-	r = finish(print_created(view, name ? name : chosen, &made, options));
-	return hooked < 0 ? EXIT_FAILURE : r;
+	r = finish(print_created(view, name ? name : chosen, &made, frozen.ns, options));
+	return frozen.failed ? EXIT_FAILURE : r;
 }
 
 /* ---- list ---- */

@@ -71,6 +71,7 @@ static int print_json(const struct sync_result *result)
 	json_object_set_new(document, "full_copies", full_copies_json(result));
 	json_object_set_new(document, "gate_ms", json_real((double)result->gate_ns / 1e6));
 	json_object_set_new(document, "names_ms", json_real((double)result->names_ns / 1e6));
+	json_object_set_new(document, "frozen_ms", json_real((double)result->frozen_ns / 1e6));
 	json_object_set_new(document, "seconds", json_real(result->seconds));
 	json_put_bool(document, "dry_run", result->dry_run);
 	json_object_set_new(document, "warnings", warnings_json(result));

@@ -1,48 +1,68 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hooks.c - commands of the user around the making of a checkpoint: freeze guests, thaw them
+ * hooks.c - commands of the user around the instant of a checkpoint: freeze guests, thaw them
  *
  * The guard is forked before anything is frozen.  The two ends of a socket pair:
  *
  *   guard      runs the pre-hook
- *   guard      how that ended             ->  hooks_begin returns
- *   hooks_end  what came of the checkpoint ->  guard
+ *   guard      how that ended         ->  hooks_begin returns
+ *   hooks_end  what came of it         ->  guard
  *   guard      runs the post-hook, removes the list of images
- *   guard      how that ended             ->  hooks_end returns
+ *   guard      how that ended         ->  hooks_end returns
  *
  * If this process dies anywhere, the guard reads the end of the stream instead of a verdict, which
- * stands for a checkpoint that failed.
+ * stands for an instant that was never reached.
+ *
+ * If the guard dies, this process reads the end of the stream instead of a report, and does what is
+ * left to do.  Each hook has told its own process id before, which is this process's child then, as
+ * that takes in what the guard leaves behind (PR_SET_CHILD_SUBREAPER).  So it can wait for a
+ * pre-hook that is still freezing, and for a post-hook that the guard had begun.
  */
 #include "config.h"
 
 #include "tools/fail.h"
 #include "tools/hook_images.h"
+#include "tools/hook_run.h"
 #include "tools/hooks.h"
 #include "tools/text.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct hooks {
 	const char *pre, *post; /* borrowed */
-	pid_t guard;
-	int fd; /* of the socket pair */
+	struct hook_scene scene;
+	struct hook_images images;
+	pid_t guard;	   /* 0: it is gone */
+	int fd;		   /* of the socket pair */
+	uint64_t begun_ns; /* when the pre-hook had ended */
 };
 
 /* What the guard is told. */
 struct verdict {
-	uint64_t number; /* 0: there is no checkpoint */
-	struct bmf_uuid uuid;
+	bool reached;
 };
+
+/* What it tells, and each hook of itself. */
+struct report {
+	pid_t begun; /* a hook's process; 0: the hook has ended */
+	int status;  /* as waitpid() has it */
+};
+
+static const char *result_of(bool reached)
+{
+	return reached ? "ok" : "failed";
+}
 
 /* ---- the guard's side ---- */
 
@@ -50,7 +70,7 @@ static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 #define NSIGNALS (sizeof(signals) / sizeof(signals[0]))
 
 struct guard {
-	const struct hooks_request *request;
+	struct hook_scene scene;
 	int fd;
 	pid_t group; /* of mirrorctl */
 	struct sigaction before[NSIGNALS];
@@ -72,16 +92,6 @@ static void close_all_but(int kept)
 		closedir(dir);
 }
 
-/* Nobody waits for the end of what is written to standard output, or for input. */
-static void redirect(void)
-{
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	if (null >= 0)
-		dup2(null, STDIN_FILENO);
-	dup2(STDERR_FILENO, STDOUT_FILENO);
-}
-
 /* A group of its own: what is sent to all of mirrorctl's, as a terminal does, passes it by. */
 static void stand_apart(struct guard *guard)
 {
@@ -92,93 +102,68 @@ static void stand_apart(struct guard *guard)
 	for (size_t i = 0; i < NSIGNALS; i++)
 		sigaction(signals[i], &ignore, &guard->before[i]);
 	close_all_but(guard->fd);
-	redirect();
+	hook_redirect();
+}
+
+static void tell(int fd, pid_t begun, int status)
+{
+	struct report report = { begun, status };
+
+	send(fd, &report, sizeof(report), MSG_NOSIGNAL);
 }
 
 /* The pre-hook hears what mirrorctl hears, so that it can be interrupted; the post-hook doesn't. */
-static void exec_hook(const struct guard *guard, const char *command, bool apart)
+static void be_hook(const struct guard *guard, const char *command, bool is_post)
 {
-	if (apart)
+	if (is_post)
 		setsid();
 	else
 		setpgid(0, guard->group);
 	for (size_t i = 0; i < NSIGNALS; i++)
 		sigaction(signals[i], &guard->before[i], NULL);
-	signal(SIGPIPE, SIG_DFL);
-	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-	_exit(127);
+	/* by itself: there is no end of the stream while its end is open here */
+	tell(guard->fd, getpid(), 0);
+	hook_exec(&guard->scene, command);
 }
 
-/* Its status, as waitpid() has it. */
-static int run_hook(const struct guard *guard, const char *command, bool apart)
+static void run_hook(const struct guard *guard, const char *command, bool is_post)
 {
 	int status = 0;
-	pid_t pid = fork();
 
-	if (pid == 0)
-		exec_hook(guard, command, apart);
-	if (pid < 0)
-		return 126 << 8;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 126 << 8;
-	return status;
+	if (command) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			be_hook(guard, command, is_post);
+		status = pid < 0 ? 126 << 8 : hook_wait(pid);
+	}
+	if (is_post)
+		unlink(guard->scene.images_file);
+	tell(guard->fd, 0, status);
 }
 
-static void set_number(const char *name, uint64_t number)
+static void be_guard(struct guard *guard, const char *pre, const char *post)
 {
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
-	setenv(name, text, 1);
-}
-
-static void set_verdict(const struct verdict *verdict)
-{
-	char uuid[BMF_UUID_TEXT];
-
-	setenv("MIRRORFS_RESULT", verdict->number ? "ok" : "failed", 1);
-	if (verdict->number == 0)
-		return;
-	set_number("MIRRORFS_CHECKPOINT", verdict->number);
-	setenv("MIRRORFS_CHECKPOINT_UUID", bmf_uuid_format(&verdict->uuid, uuid), 1);
-}
-
-static void set_environment(const struct guard *guard, const struct hook_images *images)
-{
-	char *source = realpath(guard->request->source, NULL);
-
-	setenv("MIRRORFS_SOURCE", source ? source : guard->request->source, 1);
-	free(source);
-	set_number("MIRRORFS_CHECKPOINT", guard->request->number);
-	unsetenv("MIRRORFS_CHECKPOINT_UUID");
-	unsetenv("MIRRORFS_RESULT");
-	unsetenv("MIRRORFS_IMAGES");
-	if (images->lines)
-		setenv("MIRRORFS_IMAGES", images->lines, 1);
-	setenv("MIRRORFS_IMAGES_FILE", images->file, 1);
-}
-
-static void be_guard(struct guard *guard, const struct hook_images *images)
-{
-	const char *pre = guard->request->pre, *post = guard->request->post;
-	struct verdict verdict = { 0 };
-	int status;
+	struct verdict verdict;
 
 	stand_apart(guard);
-	set_environment(guard, images);
-	status = pre ? run_hook(guard, pre, false) : 0;
-	send(guard->fd, &status, sizeof(status), MSG_NOSIGNAL);
+	run_hook(guard, pre, false);
 	if (recv(guard->fd, &verdict, sizeof(verdict), 0) != sizeof(verdict))
-		verdict = (struct verdict){ 0 };
-	set_verdict(&verdict);
-	status = post ? run_hook(guard, post, true) : 0;
-	unlink(images->file);
-	send(guard->fd, &status, sizeof(status), MSG_NOSIGNAL);
+		verdict.reached = false;
+	guard->scene.result = result_of(verdict.reached);
+	run_hook(guard, post, true);
 	_exit(0);
 }
 
 /* ---- mirrorctl's side ---- */
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 static int fail_hook(struct bmf_error *err, const char *which, const char *command, int status)
 {
@@ -192,50 +177,98 @@ static int fail_hook(struct bmf_error *err, const char *which, const char *comma
 			     WEXITSTATUS(status));
 }
 
-/* How the hook that is running ended; somebody may have killed the guard. */
-static int read_status(const struct hooks *hooks)
+static void bury(struct hooks *hooks)
 {
-	int status;
-
-	if (recv(hooks->fd, &status, sizeof(status), 0) != sizeof(status))
-		return SIGKILL;
-	return status;
+	if (hooks->guard > 0)
+		hook_wait(hooks->guard);
+	hooks->guard = 0;
 }
 
-static int start_guard(const struct hooks_request *request, const struct hook_images *images,
-		       struct hooks *ret)
+/*
+ * Waits until the hook whose turn it is has ended.  false: it was never begun, as somebody has
+ * killed the guard.
+ */
+static bool await_hook(struct hooks *hooks, int *ret_status)
+{
+	struct report report;
+	pid_t running = 0;
+
+	while (recv(hooks->fd, &report, sizeof(report), 0) == sizeof(report)) {
+		if (report.begun == 0) {
+			*ret_status = report.status;
+			return true;
+		}
+		running = report.begun;
+	}
+	bury(hooks); /* from now on its children are ours */
+	if (running == 0)
+		return false;
+	*ret_status = hook_wait(running);
+	return true;
+}
+
+static int start_guard(struct hooks *hooks)
 {
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
-	ret->guard = fork();
-	if (ret->guard == 0) {
-		struct guard guard = { .request = request, .fd = fds[1] };
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	hooks->guard = fork();
+	if (hooks->guard == 0) {
+		struct guard guard = { .scene = hooks->scene, .fd = fds[1] };
 
 		close(fds[0]);
-		be_guard(&guard, images);
+		be_guard(&guard, hooks->pre, hooks->post);
 	}
 	close(fds[1]);
-	ret->fd = fds[0];
-	if (ret->guard < 0) {
+	hooks->fd = fds[0];
+	if (hooks->guard < 0) {
 		close(fds[0]);
 		return -EAGAIN;
 	}
 	return 0;
 }
 
-/* The verdict; then the post-hook's status. */
-static int end_guard(struct hooks *hooks, const struct verdict *verdict)
+/* What the guard would have done. */
+static int run_post_hook(struct hooks *hooks, bool reached)
 {
+	int status = 0;
+
+	if (hooks->post) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			setsid();
+			hook_redirect();
+			hooks->scene.result = result_of(reached);
+			hook_exec(&hooks->scene, hooks->post);
+		}
+		status = pid < 0 ? 126 << 8 : hook_wait(pid);
+	}
+	unlink(hooks->images.file);
+	return status;
+}
+
+/* The verdict; then the post-hook's status. */
+static int end_guard(struct hooks *hooks, bool reached)
+{
+	struct verdict verdict = { reached };
 	int status;
 
-	send(hooks->fd, verdict, sizeof(*verdict), MSG_NOSIGNAL);
-	status = read_status(hooks);
-	close(hooks->fd);
-	while (waitpid(hooks->guard, NULL, 0) < 0 && errno == EINTR)
-		;
+	send(hooks->fd, &verdict, sizeof(verdict), MSG_NOSIGNAL);
+	if (!await_hook(hooks, &status))
+		status = run_post_hook(hooks, reached);
+	bury(hooks);
 	return status;
+}
+
+static void destroy(struct hooks *hooks)
+{
+	if (hooks->fd >= 0)
+		close(hooks->fd);
+	hook_images_destroy(&hooks->images);
+	free(hooks);
 }
 
 /* After a pre-hook that failed: thaws what it may have frozen. */
@@ -244,56 +277,69 @@ static int give_up(struct hooks *hooks, int status, struct bmf_error *err)
 	struct bmf_error first, second;
 
 	fail_hook(&first, "pre-hook", hooks->pre ? hooks->pre : "", status);
-	if (hooks_end(hooks, NULL, &second) < 0)
+	if (hooks_end(hooks, false, NULL, &second) < 0)
 		return bmf_error_set(err, -EIO, "%.200s; %.200s", first.text, second.text);
 	return bmf_error_set(err, -EIO, "%s", first.text);
 }
 
+static int start(struct hooks *hooks, const struct hooks_request *request, struct bmf_error *err)
+{
+	int r = hook_images_list(request->source_fd, request->source, &hooks->images, err);
+
+	if (r < 0)
+		return r;
+	hooks->scene = (struct hook_scene){ .source = request->source,
+					    .number = request->number,
+					    .images = hooks->images.lines,
+					    .images_file = hooks->images.file };
+	r = start_guard(hooks);
+	if (r < 0) {
+		unlink(hooks->images.file);
+		bmf_error_set(err, r, "run hooks: %s", fail_reason(r));
+	}
+	return r;
+}
+
 int hooks_begin(const struct hooks_request *request, struct hooks **ret, struct bmf_error *err)
 {
-	struct hooks hooks = { .pre = request->pre, .post = request->post }, *copy;
-	struct hook_images images = { 0 };
+	struct hooks *hooks;
 	int r, status;
 
 	*ret = NULL;
 	if (!request->pre && !request->post)
 		return 0;
-	copy = malloc(sizeof(*copy));
-	r = copy ? hook_images_list(request->source_fd, request->source, &images, err)
-		 : bmf_error_set(err, -ENOMEM, "run hooks: %s", fail_reason(-ENOMEM));
-	if (r == 0) {
-		r = start_guard(request, &images, &hooks);
-		if (r < 0) {
-			unlink(images.file);
-			bmf_error_set(err, r, "run hooks: %s", fail_reason(r));
-		}
-	}
-	hook_images_destroy(&images);
+	hooks = malloc(sizeof(*hooks));
+	if (!hooks)
+		return bmf_error_set(err, -ENOMEM, "run hooks: %s", fail_reason(-ENOMEM));
+	*hooks = (struct hooks){ .pre = request->pre, .post = request->post, .fd = -1 };
+	r = start(hooks, request, err);
 	if (r < 0) {
-		free(copy);
+		destroy(hooks);
 		return r;
 	}
-	*copy = hooks;
-	status = read_status(copy);
-	if (status == 0) {
-		*ret = copy;
-		return 0;
-	}
-	return give_up(copy, status, err);
+	if (!await_hook(hooks, &status))
+		status = SIGKILL;
+	/* without a guard nothing is begun: the next kill would leave guests frozen */
+	if (status == 0 && hooks->guard == 0)
+		status = SIGKILL;
+	if (status != 0)
+		return give_up(hooks, status, err);
+	hooks->begun_ns = monotonic_ns();
+	*ret = hooks;
+	return 0;
 }
 
-int hooks_end(struct hooks *hooks, const struct bmf_checkpoint *checkpoint, struct bmf_error *err)
+int hooks_end(struct hooks *hooks, bool reached, uint64_t *ret_frozen_ns, struct bmf_error *err)
 {
-	struct verdict verdict = { 0 };
 	int r = 0, status;
 
 	if (!hooks)
 		return 0;
-	if (checkpoint)
-		verdict = (struct verdict){ checkpoint->number, checkpoint->uuid };
-	status = end_guard(hooks, &verdict);
+	if (ret_frozen_ns && hooks->pre)
+		*ret_frozen_ns = monotonic_ns() - hooks->begun_ns;
+	status = end_guard(hooks, reached);
 	if (status != 0)
 		r = fail_hook(err, "post-hook", hooks->post ? hooks->post : "", status);
-	free(hooks);
+	destroy(hooks);
 	return r;
 }

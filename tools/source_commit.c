@@ -11,10 +11,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How often the daemon is asked whether the instant is over. */
+#define POLL_NS 2000000
 
 static int commit_failed(const struct source_view *view, const char *name, int code,
 			 struct bmf_error *err)
@@ -70,15 +77,96 @@ static int enter_snapshot(struct source_view *view, const char *name, struct bmf
 	return 0;
 }
 
+/* ---- the instant, seen from outside ---- */
+
+struct asking {
+	const struct source_view *view;
+	struct mfs_control_commit *commit;
+	int r;
+	atomic_bool returned;
+};
+
+/* In a thread, or not. */
+static void *commit_it(void *arg)
+{
+	struct asking *asking = arg;
+
+	asking->r =
+		ioctl(asking->view->mount_fd, MFS_CONTROL_COMMIT, asking->commit) < 0 ? -errno : 0;
+	atomic_store(&asking->returned, true);
+	return NULL;
+}
+
+/* Signals are for the thread that has always had them. */
+static int start_thread(struct asking *asking, pthread_t *ret)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(ret, NULL, commit_it, asking);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r == 0)
+		pthread_setname_np(*ret, "commit");
+	return -r;
+}
+
+/* Until the instant is over, or all of it is. */
+static bool await_instant(struct asking *asking)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	struct mfs_control_info info;
+
+	for (;;) {
+		bool returned = atomic_load(&asking->returned);
+
+		if (ioctl(asking->view->mount_fd, MFS_CONTROL_INFO, &info) == 0 &&
+		    bmf_uuid_equal(&info.instant, &asking->commit->token))
+			return true;
+		if (returned)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int commit_and_tell(const struct source_view *view,
+			   const struct source_view_request *request,
+			   struct mfs_control_commit *commit)
+{
+	struct asking asking = { .view = view, .commit = commit };
+	struct bmf_uuid token;
+	pthread_t thread;
+	bool reached = false, threaded = false;
+
+	if (request->reached && bmf_uuid_generate(&token) == 0) {
+		commit->token = token;
+		threaded = start_thread(&asking, &thread) == 0;
+	}
+	if (!threaded)
+		commit_it(&asking); /* who is frozen has to wait for it all */
+	else
+		reached = await_instant(&asking);
+	if (reached)
+		request->reached(request->reached_arg);
+	if (threaded)
+		pthread_join(thread, NULL);
+	/* another checkpoint may have followed at once */
+	if (request->reached && !reached && asking.r == 0)
+		request->reached(request->reached_arg);
+	return asking.r;
+}
+
 static int commit_mounted(struct source_view *view, const struct source_view_request *request,
 			  struct source_view_commit *ret, struct bmf_error *err)
 {
 	struct mfs_control_commit commit;
-	int r = 0;
+	int r;
 
 	fill(request, &commit);
-	if (ioctl(view->mount_fd, MFS_CONTROL_COMMIT, &commit) < 0)
-		return commit_failed(view, request->name, -errno, err);
+	r = commit_and_tell(view, request, &commit);
+	if (r < 0)
+		return commit_failed(view, request->name, r, err);
 	commit.name[MFS_SNAPSHOT_NAME_MAX] = '\0';
 	if (!request->name)
 		r = enter_snapshot(view, commit.name, err);
@@ -105,6 +193,8 @@ int source_view_commit(struct source_view *view, const struct source_view_reques
 	if (view->mount_fd >= 0)
 		return commit_mounted(view, request, ret, err);
 	bmf_source_advance(view->source);
+	if (request->reached)
+		request->reached(request->reached_arg);
 	r = bmf_source_commit(view->source, request->replica, request->label, &commit, &why);
 	if (r < 0)
 		return fail_text(err, r, "make checkpoint of", view->path, NULL, "%s", why.text);

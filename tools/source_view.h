@@ -48,6 +48,13 @@ struct source_view_request {
 	uint64_t from;
 	const struct bmf_uuid *whole;
 	size_t nwhole;
+
+	/*
+	 * Called as soon as the instant is over, long before the checkpoint is durable; not at all
+	 * if none was reached.  In the thread that commits; NULL: nobody wants to know.
+	 */
+	void (*reached)(void *arg);
+	void *reached_arg;
 };
 
 struct source_view_commit {

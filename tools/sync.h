@@ -40,6 +40,7 @@ struct sync_result {
 	uint64_t names_changed; /* steps taken to bring the names in line */
 	uint64_t bytes_total, bytes_scanned, bytes_copied, bytes_zeroed;
 	uint64_t armed_bytes, crash_bytes, gate_ns, names_ns;
+	uint64_t frozen_ns;   /* from the end of the pre-hook to the start of the post-hook */
 	bool hook_failed;     /* the post-hook */
 	bool snapshot_broken; /* that is why the sync failed */
 	double seconds;

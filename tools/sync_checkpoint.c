@@ -123,11 +123,39 @@ static int list_whole(const struct sync *s, struct source_view_request *request,
 	return 0;
 }
 
-static int commit(struct sync *s, const struct bmf_state *state, struct source_view_commit *ret)
+/* The hooks that are to be ended, and how that is told. */
+struct frozen {
+	struct sync *sync;
+	struct hooks *hooks; /* NULL: they have been, or there are none */
+};
+
+/* That the post-hook failed doesn't keep the sync from going on. */
+static void thaw(struct frozen *frozen, bool reached)
+{
+	struct sync *s = frozen->sync;
+	struct bmf_error why;
+
+	if (hooks_end(frozen->hooks, reached, &s->result->frozen_ns, &why) < 0) {
+		s->result->hook_failed = true;
+		if (s->options->alert)
+			s->options->alert(s->options->alert_arg, why.text);
+	}
+	frozen->hooks = NULL;
+}
+
+static void on_reached(void *arg)
+{
+	thaw(arg, true);
+}
+
+static int commit(struct sync *s, const struct bmf_state *state, struct frozen *frozen,
+		  struct source_view_commit *ret)
 {
 	const struct manifest *manifest = &s->replica.manifest;
 	struct source_view_request request = { .replica = &manifest->replica,
-					       .label = s->replica.label };
+					       .label = s->replica.label,
+					       .reached = frozen->hooks ? on_reached : NULL,
+					       .reached_arg = frozen };
 	struct bmf_uuid *whole = NULL;
 	int r = 0;
 
@@ -141,7 +169,6 @@ static int commit(struct sync *s, const struct bmf_state *state, struct source_v
 	return r;
 }
 
-/* The hooks around it.  That the post-hook failed doesn't keep the sync from going on. */
 static int commit_with_hooks(struct sync *s, const struct bmf_state *state,
 			     struct source_view_commit *ret)
 {
@@ -150,18 +177,13 @@ static int commit_with_hooks(struct sync *s, const struct bmf_state *state,
 					 .source = s->view.path,
 					 .source_fd = s->view.fd,
 					 .number = state->generation + 1 };
-	struct bmf_error why;
-	struct hooks *hooks;
-	int r = hooks_begin(&request, &hooks, s->err);
+	struct frozen frozen = { .sync = s };
+	int r = hooks_begin(&request, &frozen.hooks, s->err);
 
 	if (r < 0)
 		return r;
-	r = stop_signal() ? -ECANCELED : commit(s, state, ret);
-	if (hooks_end(hooks, r == 0 ? &ret->checkpoint : NULL, &why) < 0) {
-		s->result->hook_failed = true;
-		if (s->options->alert)
-			s->options->alert(s->options->alert_arg, why.text);
-	}
+	r = stop_signal() ? -ECANCELED : commit(s, state, &frozen, ret);
+	thaw(&frozen, false);
 	return r;
 }
 

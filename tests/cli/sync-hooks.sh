@@ -38,8 +38,7 @@ all_of() { # SOURCE
 	ran "pre result= checkpoint=$next post result=ok checkpoint=$next "
 	assert_eq "$(cat sync.err)" "said by pre
 said by post" "what hooks say"
-	grep -qx "MIRRORFS_CHECKPOINT_UUID=$(json .checkpoint.uuid)" env.post || fail "no uuid"
-	! grep -q UUID env.pre || fail "a uuid before there is one"
+	assert_eq "$(json '.frozen_ms > 0')" true "how long guests were held"
 	for name in pre post; do
 		grep -qx "MIRRORFS_SOURCE=$(realpath "$1")" env.$name || fail "source: $(cat env.$name)"
 		assert_eq "$(LC_ALL=C sort images.$name)" "$(printf 'a\nb\\nc\nsub/a')" images
@@ -49,8 +48,10 @@ said by post" "what hooks say"
 	# each alone
 	must_sync 0 "$1" d --pre-hook "$pre"
 	ran "pre result= checkpoint=$((next + 1)) "
+	assert_eq "$(json '.frozen_ms > 0')" true "how long guests were held"
 	must_sync 0 "$1" d --post-hook "$post"
 	ran "post result=ok checkpoint=$((next + 2)) "
+	assert_eq "$(json '.frozen_ms == 0')" true "how long guests were held by no hook"
 	next=$((next + 3))
 
 	# a dry run has no checkpoint
@@ -79,6 +80,14 @@ said by post" "what hooks say"
 	complete d || fail "not complete"
 	assert_fails "$MIRRORCTL" sync --quiet "$1" d --post-hook "exit 5"
 	assert_one_line "$stderr"
+
+	# the guard is killed: in the pre-hook, which is waited for, and in the post-hook
+	must_sync 1 "$1" d --pre-hook "kill -9 \$PPID; sleep 0.3; $pre" --post-hook "$post"
+	ran "pre result= checkpoint=$((next + 3)) post result=failed checkpoint=$((next + 3)) "
+	assert_contains "$(tail -n 1 sync.err)" "run pre-hook"
+	must_sync 0 "$1" d --pre-hook "$pre" --post-hook "kill -9 \$PPID; sleep 0.3; $post"
+	rm -f "$(cat name)" # nobody is there to do it
+	ran "pre result= checkpoint=$((next + 3)) post result=ok checkpoint=$((next + 3)) "
 }
 
 mkdir -p s/sub
@@ -107,6 +116,23 @@ ran "pre result= checkpoint=$next post result=ok checkpoint=$next "
 [ -d "$(cat out)" ] || fail "no snapshot"
 
 # --- killed and stopped
+
+# Only the guard is killed, between the hooks, which a daemon that stands still makes long.
+daemon=${daemon_of[$work/s]}
+"$MIRRORCTL" sync --quiet s d --pre-hook "echo \$PPID >guard; kill -STOP $daemon; $pre" \
+	--post-hook "$post" >/dev/null 2>sync.err &
+pid=$!
+commits() {
+	grep -qsx commit "/proc/$pid"/task/*/comm
+}
+wait_for 20 commits || fail "no commit"
+kill -KILL "$(cat guard)"
+kill -CONT "$daemon"
+code=0
+wait "$pid" || code=$?
+assert_eq "$code" 0 "exit code"
+grep -q "post result=ok" ran || fail "the guard was killed, and nobody thawed: $(cat ran)"
+[ ! -e "$(cat name)" ] || fail "the list of images is left behind"
 
 thawed() {
 	[ -e ran ] && grep -q "post result=failed" ran

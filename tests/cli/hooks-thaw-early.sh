@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# hooks-thaw-early.sh - the post-hook doesn't wait for what makes the checkpoint durable
+. "$(dirname "$0")/common.bash"
+requires_fuse
+requires strace
+# strace and the leak checker both want to be the one who traces
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+
+# What the state directory's document is by now; WAY is a path to the source.
+cat >state <<'END'
+#!/bin/sh
+exec cksum <"$WAY/.mirrorfs/state"
+END
+chmod +x state
+mkdir s
+random_file s/a 100000
+must_sync 0 s d
+hooks=(--pre-hook './state >before' --post-hook './state >at-thaw')
+
+thawed_early() {
+	assert_same_file before at-thaw
+	[ "$(./state)" != "$(cat before)" ] || fail "no checkpoint was made"
+}
+
+# of a source that isn't mounted
+export WAY=$work/s
+must_sync 0 s d "${hooks[@]}"
+thawed_early
+
+# Of one that is, with a slow disk.
+mount_source s
+daemon=${daemon_of[$work/s]}
+WAY=/proc/$daemon/fd/$(find "/proc/$daemon/fd" -lname "$work/s" -printf '%f\n' | head -n 1)
+./state >/dev/null
+strace -f -qq -o trace -e trace=fsync -e inject=fsync:delay_enter=2000000 -p "$daemon" &
+tracer=$!
+cleanup_fn stop_process "$tracer"
+traced() {
+	! grep -q '^TracerPid:[[:space:]]0$' "/proc/$daemon/status"
+}
+wait_for 20 traced || skip "can't trace"
+"$MIRRORCTL" snapshot create --json s x "${hooks[@]}" >sync.json
+stop_process "$tracer"
+grep -q fsync trace || fail "nothing was slow: $(cat trace)"
+thawed_early
+assert_eq "$(json '.frozen_ms > 0')" true "how long guests were held"
+"$MIRRORCTL" snapshot delete s x
+unmount s
