@@ -50,7 +50,7 @@
  *
  * The source preserves only what this sync seems to need: blocks that changed in [C, N), and all of
  * an image that has no history or is named in Y2 (sync_checkpoint.c).  Where that turns
- * out to be too little, the sync begins anew with all of it preserved.
+ * out to be too little, the sync begins anew, hooks included, with all of it preserved.
  *
  * Somebody else's changes are noticed as the file's size and times aren't what the manifest
  * has.  In an incomplete replica they can't be told from ours; so Y4 names the images whose
@@ -274,10 +274,21 @@ static int sync_once(const char *source, const char *dest, const struct sync_opt
 	return r;
 }
 
+/* What the first run has to tell is told, whatever comes of the second. */
+static void carry_over(struct sync_result *first, struct sync_result *second)
+{
+	second->hook_failed |= first->hook_failed;
+	for (size_t i = 0; i < first->nwarnings; i++)
+		if (!sync_has_warned(second, first->warnings[i]))
+			sync_warn(second, "%s", first->warnings[i]);
+	sync_result_destroy(first);
+}
+
 int sync_run(const char *source, const char *dest, const struct sync_options *options,
 	     struct sync_result *ret, struct bmf_error *err)
 {
 	struct timespec begin, end;
+	struct sync_result first;
 	bool lost;
 	int r;
 
@@ -285,8 +296,9 @@ int sync_run(const char *source, const char *dest, const struct sync_options *op
 	r = sync_once(source, dest, options, false, ret, &lost, err);
 	if (r < 0 && lost) {
 		/* as after any sync that ended in the middle, but with nothing left to chance */
-		sync_result_destroy(ret);
+		first = *ret;
 		r = sync_once(source, dest, options, true, ret, &lost, err);
+		carry_over(&first, ret);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	ret->seconds =

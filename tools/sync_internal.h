@@ -32,6 +32,7 @@ struct sync {
 
 int sync_warn(struct sync_result *result, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+bool sync_has_warned(const struct sync_result *result, const char *text);
 
 /* Adds a full copy; path is copied.  0 or -ENOMEM. */
 int sync_note_full(struct sync_result *result, const char *path, unsigned int reason);

@@ -29,6 +29,14 @@ int sync_warn(struct sync_result *result, const char *format, ...)
 	return 0;
 }
 
+bool sync_has_warned(const struct sync_result *result, const char *text)
+{
+	for (size_t i = 0; i < result->nwarnings; i++)
+		if (strcmp(result->warnings[i], text) == 0)
+			return true;
+	return false;
+}
+
 int sync_note_full(struct sync_result *result, const char *path, unsigned int reason)
 {
 	if (result->nfull == result->full_room) {
