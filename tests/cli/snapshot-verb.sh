@@ -74,6 +74,26 @@ diff before after >&2 || fail "the snapshot isn't what the source was"
 # all of them are listed, in order
 must_sync 0 mnt d
 assert_equal_trees mnt d
+
+# compared with a replica: one of the same instant, and one of a later one
+snapshot create mnt same >/dev/null
+"$MIRRORCTL" verify mnt/.mirrorfs/snapshot/same d >verify.out || fail "verify: $(cat verify.out)"
+random_file mnt/a 900000
+"$MIRRORCTL" verify mnt/.mirrorfs/snapshot/same d >verify.out || fail "verify: $(cat verify.out)"
+(cd mnt/.mirrorfs/snapshot/same && "$MIRRORCTL" verify . "$work/d") >verify.out ||
+	fail "verify: $(cat verify.out)"
+code=0
+"$MIRRORCTL" verify --json "$at" d >verify.json || code=$?
+assert_eq "$code" 1 "verify of another instant: exit code"
+assert_eq "$(jq -r '[.differences[].path] | index("a") != null' verify.json)" true "differences"
+for verb in sync verify; do
+	assert_fails "$MIRRORCTL" $verb mnt/dir d
+	assert_contains "$stderr" "inside a mounted source"
+done
+assert_fails "$MIRRORCTL" sync "$at" d
+assert_contains "$stderr" "inside a mounted source"
+must_sync 0 mnt d
+snapshot delete mnt same
 snapshot create --json mnt >made.json
 name=$(json .name made.json)
 [[ $name =~ ^20[0-9-]{8}T[0-9:]{8}Z(\.[0-9]+)?$ ]] || fail "name: $name"
@@ -89,7 +109,7 @@ assert_eq "$(json '.snapshots[1].images' list.json)" "$(json .images made.json)"
 assert_eq "$(json '.snapshots[0].preserved_bytes >= 5 * 65536' list.json)" true "preserved bytes"
 assert_eq "$(json '[.snapshots[] | .broken, .in_sync] | any' list.json)" false "broken or in a sync"
 assert_eq "$(snapshot list mnt | wc -l)" 4 "lines"
-snapshot list mnt | grep -Eq '^ +[0-9]+  20[0-9T:-]+Z +[0-9]+ +[0-9.]+ KiB  one$' ||
+snapshot list mnt | grep -Eq '^ +[0-9]+  20[0-9T:-]+Z +[0-9]+ +[0-9.]+ [KM]iB  one$' ||
 	fail "list: $(snapshot list mnt)"
 
 # deleted
