@@ -55,7 +55,7 @@ static int ask(const struct source_view *view, const char *name,
 	*ret = (struct mfs_control_snapshot_info){ .version = MFS_CONTROL_VERSION };
 	if (strlen(name) >= sizeof(ret->name))
 		return -ENOENT;
-	strcpy(ret->name, name);
+	memcpy(ret->name, name, strlen(name)); /* ends with the zeros that are there */
 	if (ioctl(view->mount_fd, MFS_CONTROL_SNAPSHOT_INFO, ret) < 0)
 		return -errno;
 	ret->reason[sizeof(ret->reason) - 1] = '\0';
