@@ -49,6 +49,13 @@ prepare() {
 	mnt_of[$1 $2]=$at/mnt
 }
 
+# mirrorfs has as many threads as there ever were requests at a time, and with more of them a
+# request alone takes longer.  So that all cases are alike, here are more than any row has.
+crowd() { # MOUNT
+	run_fio --filename="$1/disk.img" --size="$nbytes" --rw=randwrite --bs=4k --ioengine=psync \
+		--thread --numjobs="$(pick 100 4)" --number_ios=100
+}
+
 # cpu_ticks PID: of all its threads, also of those that have come and gone
 cpu_ticks() {
 	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
@@ -167,6 +174,7 @@ for store in $STORES; do
 		"$MIRRORCTL" sync --quiet "${mnt_of[$store this]}" "$dir/this/$replica"
 	done
 	[ -z "$BASE" ] || prepare "$store" base "$BASE"
+	for who in this ${BASE:+base}; do crowd "${mnt_of[$store $who]}"; done
 done
 cleanup_fn end_syncs
 in_rounds measure "${cases[@]}"
