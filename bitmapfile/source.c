@@ -344,6 +344,12 @@ void bmf_source_unlist_locked(struct bmf_source *s, struct bmf_tracker *t)
 		link = &(*link)->next;
 	*link = t->next;
 	s->ntrackers--;
+	atomic_fetch_add(&s->departed, 1);
+}
+
+uint64_t bmf_source_departed(struct bmf_source *s)
+{
+	return atomic_load(&s->departed);
 }
 
 int bmf_source_collect(struct bmf_source *s, struct bmf_tracker ***ret, size_t *ret_n)

@@ -147,6 +147,12 @@ void bmf_source_renew(struct bmf_source *source);
  */
 int bmf_source_track(struct bmf_source *source, int fd, struct bmf_tracker **ret);
 
+/* Is there a tracker of that file?  Who changes an image holds one. */
+bool bmf_source_has(struct bmf_source *source, const struct stat *st);
+
+/* How many trackers have left since it was opened: as long as that is the same, none has. */
+uint64_t bmf_source_departed(struct bmf_source *source);
+
 /*
  * The last name of that image is gone, so nothing need be saved of it any more.  Its sidecar
  * goes at the next checkpoint: until then a crash may bring the image back.

@@ -113,6 +113,7 @@ struct bmf_source {
 	pthread_mutex_t table_lock;
 	struct bmf_tracker *table[BMF_TABLE_BUCKETS];
 	size_t ntrackers;
+	_Atomic uint64_t departed; /* trackers that left the table */
 };
 
 /* tracker.c */
@@ -187,9 +188,6 @@ void bmf_tracker_note_doubt_locked(struct bmf_tracker *tracker);
 /* source.c */
 void bmf_source_notice(struct bmf_source *source, const struct bmf_tracker *tracker,
 		       const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* Is there a tracker of that file? */
-bool bmf_source_has(struct bmf_source *source, const struct stat *st);
 
 /* Takes a tracker out of the table; table_lock is held. */
 void bmf_source_unlist_locked(struct bmf_source *source, struct bmf_tracker *tracker);

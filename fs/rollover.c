@@ -10,7 +10,7 @@
  *
  * So the snapshot and the generation begin at the same instant, for all images.  What takes
  * time in proportion to the number of files is in 1, where guests' writes go on, but for one
- * fstat for each image in 3.
+ * fstat for each image that is in use in 3.
  */
 #include "config.h"
 

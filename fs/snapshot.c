@@ -54,6 +54,7 @@ struct mfs_snapshot {
 	struct mfs_snapshot_common common;
 	struct mfs_snapshot_tree *tree;
 	uint64_t images;
+	uint64_t departed; /* of bmf_source_departed(), before the tree was read */
 	int status_fd;
 	struct mfs_snapshot_list *retired; /* owned; writers may still have it; snapshots->going */
 	_Atomic uint64_t refs;
@@ -297,6 +298,7 @@ int mfs_snapshot_new(struct mfs *fs, const struct mfs_snapshot_request *request,
 		snapshot_free(s);
 		return bmf_error_set(err, r, "make snapshot: %s", mfs_reason(r));
 	}
+	s->departed = bmf_source_departed(fs->source);
 	limits = (struct mfs_snapshot_tree_limits){ .deadline = mfs_deadline(READ_TIMEOUT_MS),
 						    .fd_max = s->common.fd_max };
 	r = mfs_snapshot_tree_read(fs->io, fs->source_fd, &limits, s, &s->tree, err);
@@ -353,7 +355,9 @@ int mfs_snapshot_publish(struct mfs *fs, struct mfs_snapshot *s)
 	bool failed;
 	int r;
 
-	r = mfs_snapshot_tree_restat(s->tree);
+	/* the gate is closed: only what has been in use since the tree was read can be different */
+	r = mfs_snapshot_tree_restat(
+		s->tree, bmf_source_departed(fs->source) == s->departed ? fs->source : NULL);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < s->tree->nnodes; i++)

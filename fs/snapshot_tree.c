@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include "bitmapfile/source.h"
 #include "bitmapfile/walk.h"
 #include "fs/deadline.h"
 #include "fs/node.h"
@@ -396,13 +397,13 @@ void mfs_snapshot_tree_free(struct mfs_snapshot_tree *tree)
 	free(tree);
 }
 
-int mfs_snapshot_tree_restat(struct mfs_snapshot_tree *tree)
+int mfs_snapshot_tree_restat(struct mfs_snapshot_tree *tree, struct bmf_source *source)
 {
 	for (size_t i = 0; i < tree->nnodes; i++) {
 		struct mfs_snapshot_node *node = tree->nodes[i];
 		int fd, r;
 
-		if (!S_ISREG(node->st.st_mode))
+		if (!S_ISREG(node->st.st_mode) || (source && !bmf_source_has(source, &node->st)))
 			continue;
 		fd = node->image ? mfs_snapshot_image_fd(node->image) : node->fd;
 		r = tree->io->fstat(tree->io, fd, &node->st);

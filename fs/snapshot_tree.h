@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+struct bmf_source;
 struct mfs_snapshot;
 struct mfs_snapshot_image;
 struct mfs_snapshot_node;
@@ -84,8 +85,11 @@ void mfs_snapshot_tree_free(struct mfs_snapshot_tree *tree);
  */
 void mfs_snapshot_tree_strip(struct mfs_snapshot_tree *tree);
 
-/* Takes size and times of all regular files again; their images must be there.  0 or -errno. */
-int mfs_snapshot_tree_restat(struct mfs_snapshot_tree *tree);
+/*
+ * Takes size and times of regular files again: of those that source has a tracker of, or (NULL) of
+ * all.  0 or -errno.
+ */
+int mfs_snapshot_tree_restat(struct mfs_snapshot_tree *tree, struct bmf_source *source);
 
 /* NULL when there is none. */
 struct mfs_snapshot_node *mfs_snapshot_tree_find(const struct mfs_snapshot_node *dir,

@@ -380,6 +380,32 @@ START_TEST(test_tells_what_was_cut_off_behind)
 }
 END_TEST
 
+/* Of an image that somebody uses no more, but did while the tree was read. */
+START_TEST(test_size_is_of_the_instant)
+{
+	struct mfs_snapshot_request request = { 0 };
+	struct mfs_snapshot *s;
+	struct bmf_error err;
+
+	rng = rng_start("test_snapshot");
+	fill(8);
+	ck_assert_int_eq(mfs_snapshot_new(&image_fs, &request, &s, &err), 0);
+	fill(12);
+	if (_i) {
+		mfs_handle_close(&image_fs, handle);
+		for (int pass = 0; pass < 4; pass++)
+			bmf_source_keep(image_fs.source);
+	}
+	ck_assert_int_eq(bmf_source_departed(image_fs.source) > 0, _i);
+	ck_assert_int_eq(mfs_gate_close(&image_fs.gate, 60000), 0);
+	ck_assert_int_eq(mfs_snapshot_publish(&image_fs, s), 0);
+	mfs_gate_open(&image_fs.gate);
+	ck_assert_int_eq(mfs_snapshot_tree_find(mfs_snapshot_top(s), "image")->st.st_size,
+			 12 * BLOCK);
+	mfs_snapshot_discard(&image_fs, s);
+}
+END_TEST
+
 START_TEST(test_names)
 {
 	struct mfs_control_commit message = { .flags = MFS_COMMIT_HOLD, .name = "a-1" };
@@ -623,6 +649,7 @@ int main(void)
 	tcase_add_test(tcase, test_breaks_when_old_blocks_cannot_be_written);
 	tcase_add_test(tcase, test_breaks_when_old_blocks_were_lost);
 	tcase_add_test(tcase, test_tells_what_was_cut_off_behind);
+	tcase_add_loop_test(tcase, test_size_is_of_the_instant, 0, 2);
 	tcase_add_test(tcase, test_names);
 	tcase_add_test(tcase, test_threads);
 	suite_add_tcase(suite, tcase);
