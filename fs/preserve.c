@@ -72,9 +72,9 @@ struct mfs_preserve {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* something is queued, or stop */
-	pthread_cond_t room; /* something has left the queue, or failed() has returned */
+	pthread_cond_t room; /* something has left the queue, failed() has returned, or ended */
 	/* Below: lock. */
-	bool stop;
+	bool stop, ended;
 	struct block *first, **end;
 	struct block *buckets[BUCKETS];
 	size_t queued;	   /* bytes, with what is being written */
@@ -273,6 +273,8 @@ static void *work(void *arg)
 		else
 			pthread_cond_wait(&p->work, &p->lock);
 	}
+	p->ended = true;
+	pthread_cond_broadcast(&p->room);
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
@@ -335,15 +337,21 @@ int mfs_preserve_open(const struct bmf_io *io, int dir_fd,
 void mfs_preserve_close(struct mfs_preserve *p)
 {
 	struct timespec until = mfs_deadline(CLOSE_TIMEOUT_MS);
+	bool ended;
+	int r = 0;
 
 	if (!p)
 		return;
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	pthread_cond_signal(&p->work);
+	while (!p->ended && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&p->room, &p->lock, &until);
+	ended = p->ended;
 	pthread_mutex_unlock(&p->lock);
-	if (pthread_clockjoin_np(p->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+	if (!ended)
 		return; /* its disk does not let it come back: it goes with the process */
+	pthread_join(p->thread, NULL);
 	pthread_cond_destroy(&p->room);
 	pthread_cond_destroy(&p->work);
 	pthread_mutex_destroy(&p->lock);
