@@ -48,8 +48,12 @@ stealthily() {
 	"$@"
 	touch -r times "$file"
 }
+# poke FILE OFFSET: what is there becomes something else, for certain, and perhaps the byte after it
 poke() {
-	printf '\377\001' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	printf '%b\001' "\\0$(printf %o $((255 - byte)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 grow() {
 	truncate -s +1 "$1"

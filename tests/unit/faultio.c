@@ -16,12 +16,13 @@ static struct faultio *fault_of(const struct bmf_io *io)
 /* Counts a call.  0, or the error that it is to give. */
 static int next_fault(struct faultio *f, unsigned int op)
 {
-	unsigned long call;
+	unsigned long call, nth;
 
 	if (!(f->ops & op))
 		return 0;
 	call = atomic_fetch_add(&f->calls, 1) + 1;
-	if (f->nth == 0 || call < f->nth || (call > f->nth && !(f->flags & FAULTIO_STICKY)))
+	nth = f->nth;
+	if (nth == 0 || call < nth || (call > nth && !(f->flags & FAULTIO_STICKY)))
 		return 0;
 	atomic_fetch_add(&f->failures, 1);
 	return f->error;
@@ -264,12 +265,13 @@ void faultio_init(struct faultio *fault, const struct bmf_io *under)
 void faultio_arm(struct faultio *fault, unsigned int ops, unsigned long nth, int error,
 		 unsigned int flags)
 {
+	fault->nth = 0;
 	fault->ops = ops;
-	fault->nth = nth;
 	fault->error = error;
 	fault->flags = flags;
 	atomic_store(&fault->calls, 0);
 	atomic_store(&fault->failures, 0);
+	fault->nth = nth;
 }
 
 unsigned long faultio_calls(const struct faultio *fault)

@@ -21,7 +21,7 @@
  * descriptor all the same, as the kernel does; and see the flags.  file_handle and now_ns
  * have no failure worth injecting.
  *
- * Calls may come from several threads; init and arm need exclusive use.
+ * Calls may come from several threads, also while it is armed; init needs exclusive use.
  */
 #ifndef TESTS_UNIT_FAULTIO_H
 #define TESTS_UNIT_FAULTIO_H
@@ -68,9 +68,9 @@ enum {
 struct faultio {
 	struct bmf_io io; /* to be given to the code under test */
 	const struct bmf_io *under;
-	unsigned int ops, flags;
-	unsigned long nth;
-	int error;
+	_Atomic unsigned int ops, flags;
+	_Atomic unsigned long nth;
+	_Atomic int error;
 	_Atomic unsigned long calls, failures;
 	_Atomic long open_fds;
 };
