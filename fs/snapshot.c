@@ -11,22 +11,18 @@
  * Writers get at the snapshots by a list that is never changed, only replaced: by publish()
  * while the gate is closed, by delete() with the gate drained before anything is freed.
  *
- * What an image's writers and the preserving thread meet is told through failed_image(), which
- * only sets a flag and a text: it is called in the gate, and while a file of preserve.c is in use.
- * The space is given back later, by mfs_snapshots_keep().
+ * What an image's writers and the preserving thread meet is told through
+ * mfs_snapshot_failed_image(), which only sets a flag and a text: it is called in the gate, and
+ * while a file of preserve.c is in use. The space is given back later, by mfs_snapshots_keep().
  */
 #include "config.h"
 
-#include "fs/snapshot.h"
+#include "fs/snapshot_internal.h"
 
-#include "bitmapfile/identity.h"
-#include "bitmapfile/tracker.h"
-#include "fs/deadline.h"
 #include "fs/dentries.h"
 #include "fs/fs.h"
 #include "fs/log.h"
 #include "fs/preserve.h"
-#include "fs/snapshot_image.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -34,47 +30,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* A write that hangs in its storage lets a deleted snapshot stay for a while longer. */
 #define DRAIN_TIMEOUT_MS 2000
-
-/* How long changes of names may have to wait. */
-#define READ_TIMEOUT_MS 30000
-
-enum stage { NEW, LISTED, LEAVING, GONE };
-
-struct mfs_snapshot {
-	struct mfs_snapshot *next; /* snapshots->lock */
-	struct mfs *fs;
-	uint64_t id;
-	char name[MFS_SNAPSHOT_NAME_MAX + 1];
-	const struct mfs_handle *owner;
-	struct mfs_snapshot_common common;
-	struct mfs_snapshot_tree *tree;
-	uint64_t images;
-	uint64_t departed; /* of bmf_source_departed(), before the tree was read */
-	int status_fd;
-	struct mfs_snapshot_list *retired; /* owned; writers may still have it; snapshots->going */
-	_Atomic uint64_t refs;
-
-	enum stage stage;		  /* snapshots->lock */
-	struct bmf_checkpoint checkpoint; /* set before it is LISTED; name is NULL */
-
-	bool discarded; /* it was broken, and its space given back; snapshots->lock */
-
-	pthread_mutex_t lock;
-	/* Below: lock. */
-	unsigned int users; /* requests that use images */
-	bool gone;	    /* no more of them */
-	char reason[MFS_CONTROL_REASON];
-};
-
-struct mfs_snapshot_list {
-	size_t n;
-	struct mfs_snapshot *all[];
-};
 
 /* --- breaking */
 
@@ -106,8 +65,8 @@ static const char *reason_of(int error)
 	}
 }
 
-static void failed_image(void *arg, const struct mfs_snapshot_image *image, int error,
-			 const char *verb)
+void mfs_snapshot_failed_image(void *arg, const struct mfs_snapshot_image *image, int error,
+			       const char *verb)
 {
 	struct mfs_snapshot *s = arg;
 	char path[PATH_MAX], reason[MFS_CONTROL_REASON];
@@ -124,20 +83,7 @@ static void failed_image(void *arg, const struct mfs_snapshot_image *image, int 
 	break_snapshot(s, error, reason);
 }
 
-/* --- making and freeing one */
-
-/*
- * Descriptors beyond that are left to guests' own files: a quarter.  They are given out the
- * lowest first, so the number of a new one tells how many there are.
- */
-static int fd_max(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
-		return INT_MAX;
-	return (int)(limit.rlim_cur - limit.rlim_cur / 4);
-}
+/* --- freeing */
 
 /* What requests need; the nodes themselves stay. */
 static void free_content(struct mfs_snapshot *s)
@@ -151,7 +97,7 @@ static void free_content(struct mfs_snapshot *s)
 	mfs_snapshot_tree_strip(s->tree);
 }
 
-static void snapshot_free(struct mfs_snapshot *s)
+void mfs_snapshot_free(struct mfs_snapshot *s)
 {
 	free_content(s);
 	mfs_snapshot_tree_free(s->tree);
@@ -164,61 +110,7 @@ static void snapshot_free(struct mfs_snapshot *s)
 	free(s);
 }
 
-static int make_status(struct mfs_snapshot *s)
-{
-	void *map = MAP_FAILED;
-
-	s->status_fd = memfd_create("mirrorfs-status", MFD_CLOEXEC);
-	if (s->status_fd >= 0 && ftruncate(s->status_fd, sizeof(*s->common.broken)) == 0)
-		map = mmap(NULL, sizeof(*s->common.broken), PROT_READ | PROT_WRITE, MAP_SHARED,
-			   s->status_fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	s->common.broken = map;
-	return 0;
-}
-
-static bool is_whole(const struct mfs *fs, const struct mfs_snapshot_request *request, int fd)
-{
-	struct bmf_uuid id;
-
-	if (request->nwhole == 0 || bmf_identity_read(fs->io, fd, &id) < 0)
-		return false;
-	for (size_t i = 0; i < request->nwhole; i++)
-		if (bmf_uuid_equal(&id, &request->whole[i]))
-			return true;
-	return false;
-}
-
-static int make_images(struct mfs_snapshot *s, const struct mfs_snapshot_request *request)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < s->tree->nnodes; i++) {
-		struct mfs_snapshot_node *node = s->tree->nodes[i];
-
-		if (!S_ISREG(node->st.st_mode))
-			continue;
-		r = mfs_snapshot_image_open(&s->common, node->fd,
-					    is_whole(s->fs, request, node->fd), &node->image);
-		if (r == 0)
-			node->fd = -1;
-		s->images++;
-	}
-	return r;
-}
-
-bool mfs_snapshot_name_ok(const char *name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_-.:@+";
-	size_t length = strlen(name);
-
-	return length > 0 && length <= MFS_SNAPSHOT_NAME_MAX && name[0] != '.' &&
-	       strspn(name, allowed) == length;
-}
-
-static struct mfs_snapshot *find_locked(struct mfs *fs, const char *name)
+struct mfs_snapshot *mfs_snapshot_find_locked(struct mfs *fs, const char *name)
 {
 	struct mfs_snapshot *s = fs->snapshots.first;
 
@@ -227,7 +119,7 @@ static struct mfs_snapshot *find_locked(struct mfs *fs, const char *name)
 	return s;
 }
 
-static int open_preserve_locked(struct mfs *fs)
+int mfs_snapshots_open_preserve_locked(struct mfs *fs)
 {
 	const struct mfs_preserve_options options = {
 		.limit_nbytes = fs->snapshots.preserve_limit,
@@ -241,161 +133,6 @@ static int open_preserve_locked(struct mfs *fs)
 				 &snapshots->preserve);
 }
 
-/* Takes its place among all, and its name. */
-static int enlist(struct mfs *fs, struct mfs_snapshot *s,
-		  const struct mfs_snapshot_request *request)
-{
-	struct mfs_snapshots *snapshots = &fs->snapshots;
-	struct mfs_snapshot **end = &snapshots->first;
-	int r;
-
-	pthread_mutex_lock(&snapshots->lock);
-	s->id = ++snapshots->next_id;
-	if (request->name)
-		snprintf(s->name, sizeof(s->name), "%s", request->name);
-	else
-		snprintf(s->name, sizeof(s->name), ".%llu", (unsigned long long)s->id);
-	r = find_locked(fs, s->name) ? -EEXIST : open_preserve_locked(fs);
-	s->common.preserve = snapshots->preserve;
-	while (r == 0 && *end)
-		end = &(*end)->next;
-	if (r == 0)
-		*end = s;
-	pthread_mutex_unlock(&snapshots->lock);
-	return r;
-}
-
-int mfs_snapshot_new(struct mfs *fs, const struct mfs_snapshot_request *request,
-		     struct mfs_snapshot **ret, struct bmf_error *err)
-{
-	struct mfs_snapshot_tree_limits limits;
-	struct mfs_snapshot *s;
-	int r;
-
-	if (request->name && !mfs_snapshot_name_ok(request->name))
-		return bmf_error_set(err, -EINVAL, "make snapshot: not a name for one");
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return bmf_error_set(err, -ENOMEM, "make snapshot: out of memory");
-	s->fs = fs;
-	s->owner = request->owner;
-	s->status_fd = -1;
-	s->common = (struct mfs_snapshot_common){
-		.io = fs->io,
-		.block_shift = bmf_source_block_shift(fs->source),
-		.fd_max = fd_max(),
-		.from = request->from,
-		.failed = failed_image,
-		.failed_arg = s,
-	};
-	atomic_init(&s->refs, 1);
-	pthread_mutex_init(&s->lock, NULL);
-	err->code = 0;
-	r = make_status(s);
-	if (r == 0)
-		r = enlist(fs, s, request);
-	if (r < 0) {
-		snapshot_free(s);
-		return bmf_error_set(err, r, "make snapshot: %s", mfs_reason(r));
-	}
-	s->departed = bmf_source_departed(fs->source);
-	limits = (struct mfs_snapshot_tree_limits){ .deadline = mfs_deadline(READ_TIMEOUT_MS),
-						    .fd_max = s->common.fd_max };
-	r = mfs_snapshot_tree_read(fs->io, fs->source_fd, &limits, s, &s->tree, err);
-	if (r == 0)
-		r = make_images(s, request);
-	if (r < 0) {
-		if (err->code == 0)
-			bmf_error_set(err, r, "make snapshot: %s", mfs_reason(r));
-		mfs_snapshot_discard(fs, s);
-		return r;
-	}
-	*ret = s;
-	return 0;
-}
-
-/* --- what writers see */
-
-/* The list with s, or without it; NULL for an empty one, which is not *ret_failed. */
-static struct mfs_snapshot_list *list_with(const struct mfs_snapshot_list *old,
-					   struct mfs_snapshot *s, bool with, bool *ret_failed)
-{
-	size_t n = old ? old->n : 0;
-	struct mfs_snapshot_list *list;
-
-	*ret_failed = false;
-	if (!with && n <= 1)
-		return NULL;
-	list = malloc(sizeof(*list) + (n + 1) * sizeof(struct mfs_snapshot *));
-	if (!list) {
-		*ret_failed = true;
-		return NULL;
-	}
-	list->n = 0;
-	for (size_t i = 0; i < n; i++)
-		if (old->all[i] != s)
-			list->all[list->n++] = old->all[i];
-	if (with)
-		list->all[list->n++] = s;
-	return list;
-}
-
-static bool is_listed(const struct mfs_snapshot_list *list, const struct mfs_snapshot *s)
-{
-	for (size_t i = 0; list && i < list->n; i++)
-		if (list->all[i] == s)
-			return true;
-	return false;
-}
-
-int mfs_snapshot_publish(struct mfs *fs, struct mfs_snapshot *s)
-{
-	struct mfs_snapshots *snapshots = &fs->snapshots;
-	struct mfs_snapshot_list *old, *list;
-	bool failed;
-	int r;
-
-	/* the gate is closed: only what has been in use since the tree was read can be different */
-	r = mfs_snapshot_tree_restat(
-		s->tree, bmf_source_departed(fs->source) == s->departed ? fs->source : NULL);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < s->tree->nnodes; i++)
-		if (s->tree->nodes[i]->image)
-			mfs_snapshot_image_set_size(s->tree->nodes[i]->image,
-						    (uint64_t)s->tree->nodes[i]->st.st_size);
-	s->common.to = bmf_source_generation(fs->source) + 1;
-	pthread_mutex_lock(&snapshots->lock);
-	old = atomic_load(&snapshots->active);
-	list = list_with(old, s, true, &failed);
-	if (!failed)
-		atomic_store(&snapshots->active, list);
-	pthread_mutex_unlock(&snapshots->lock);
-	if (failed)
-		return -ENOMEM;
-	free(old); /* the gate is closed: nobody is using it */
-	return 0;
-}
-
-void mfs_snapshots_preserve(struct mfs *fs, struct bmf_tracker *tracker, uint64_t offset,
-			    uint64_t nbytes)
-{
-	const struct mfs_snapshot_list *list = atomic_load(&fs->snapshots.active);
-	struct mfs_patience patience = { .timeout_ms = fs->snapshots.timeout_ms };
-	dev_t dev;
-	ino_t ino;
-
-	bmf_tracker_inode(tracker, &dev, &ino);
-	for (size_t i = 0; list && i < list->n; i++) {
-		struct mfs_snapshot_node *node =
-			mfs_snapshot_tree_by_inode(list->all[i]->tree, dev, ino);
-
-		if (node)
-			mfs_snapshot_image_before_change(node->image, tracker, offset, nbytes,
-							 &patience);
-	}
-}
-
 void mfs_snapshot_settle(struct mfs *fs, struct mfs_snapshot *s,
 			 const struct bmf_checkpoint *checkpoint)
 {
@@ -406,24 +143,6 @@ void mfs_snapshot_settle(struct mfs *fs, struct mfs_snapshot *s,
 }
 
 /* --- letting go */
-
-/* Hides it from writers.  False when there was no memory for that. */
-static bool hide_locked(struct mfs_snapshots *snapshots, struct mfs_snapshot *s,
-			struct mfs_snapshot_list **ret_old)
-{
-	struct mfs_snapshot_list *old = atomic_load(&snapshots->active), *list;
-	bool failed;
-
-	*ret_old = NULL;
-	if (!is_listed(old, s))
-		return true;
-	list = list_with(old, s, false, &failed);
-	if (failed)
-		return false;
-	atomic_store(&snapshots->active, list);
-	*ret_old = old;
-	return true;
-}
 
 /* Nobody writes for it any more: its images go with the last request that reads them. */
 static void images_gone(struct mfs_snapshot *s)
@@ -447,7 +166,7 @@ static int let_go_locked(struct mfs *fs, struct mfs_snapshot *s)
 	int r;
 
 	pthread_mutex_lock(&snapshots->lock);
-	hidden = hide_locked(snapshots, s, &old);
+	hidden = mfs_snapshot_hide_locked(snapshots, s, &old);
 	pthread_mutex_unlock(&snapshots->lock);
 	if (!hidden)
 		return -ENOMEM;
@@ -506,7 +225,7 @@ int mfs_snapshot_delete(struct mfs *fs, const char *name)
 	struct mfs_snapshot *s;
 
 	pthread_mutex_lock(&fs->snapshots.lock);
-	s = find_locked(fs, name);
+	s = mfs_snapshot_find_locked(fs, name);
 	if (s && s->stage == LISTED)
 		leave_locked(s);
 	else
@@ -552,7 +271,7 @@ void mfs_snapshot_unref(struct mfs_snapshot *s, uint64_t n)
 		link = &(*link)->next;
 	*link = s->next;
 	pthread_mutex_unlock(&snapshots->lock);
-	snapshot_free(s);
+	mfs_snapshot_free(s);
 }
 
 bool mfs_snapshot_use(struct mfs_snapshot *s)
@@ -588,7 +307,7 @@ struct mfs_snapshot *mfs_snapshot_get(struct mfs *fs, const char *name)
 	struct mfs_snapshot *s;
 
 	pthread_mutex_lock(&fs->snapshots.lock);
-	s = find_locked(fs, name);
+	s = mfs_snapshot_find_locked(fs, name);
 	if (s && s->stage == LISTED)
 		mfs_snapshot_ref(s, 1);
 	else
@@ -714,7 +433,7 @@ void mfs_snapshots_open(struct mfs *fs, const struct mfs_snapshots_options *opti
 	if (!fs->source)
 		return;
 	pthread_mutex_lock(&snapshots->lock);
-	r = open_preserve_locked(fs);
+	r = mfs_snapshots_open_preserve_locked(fs);
 	pthread_mutex_unlock(&snapshots->lock);
 	if (r < 0) /* a full disk is no reason not to serve (I3) */
 		mfs_log(LOG_WARNING, "make '%s/preserve': %s; snapshots will try again",
@@ -729,7 +448,7 @@ void mfs_snapshots_close(struct mfs *fs)
 	free(atomic_load(&snapshots->active));
 	while ((s = snapshots->first)) {
 		snapshots->first = s->next;
-		snapshot_free(s);
+		mfs_snapshot_free(s);
 	}
 	mfs_preserve_close(snapshots->preserve);
 	pthread_mutex_destroy(&snapshots->going);
