@@ -54,8 +54,8 @@ static void keep_tracker(struct bmf_tracker *t)
 /* May the tracker leave memory?  With table_lock held, and no other user. */
 static bool is_at_rest(struct bmf_tracker *t)
 {
-	if (atomic_load(&t->unlinked))
-		return true;
+	if (atomic_load(&t->unlinked)) /* but a checkpoint that is being made may have it yet */
+		return !atomic_load(&t->source->committing) || !bmf_tracker_needs_save(t);
 	if (atomic_load(&t->failed))
 		return false; /* the error sticks to the image */
 	if (atomic_load(&t->mode) == BMF_MODE_TRACKED)

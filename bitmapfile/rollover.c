@@ -7,7 +7,7 @@
  *   R3  the sidecars of the images that changed before R1 are saved
  *   R4  images without a history get an id and a sidecar that begins at R1
  *       (all are seen, also those whose names move meanwhile: visit_all)
- *   R5  sidecars whose image is gone are removed
+ *   R5  sidecars whose image is gone are removed, but those of images that went since R1
  *   R6  the replica arrives: its cursor moves, the state becomes durable
  *
  * What a crash leaves:
@@ -140,12 +140,6 @@ static int commit_state(struct bmf_source *s, const struct bmf_uuid *replica, co
 	return r;
 }
 
-static bool needs_save(struct bmf_tracker *t)
-{
-	return atomic_load(&t->mode) == BMF_MODE_TRACKED &&
-	       (atomic_load(&t->unsaved) || atomic_load(&t->folded));
-}
-
 /* R3, and flush: everything that readers of the sidecars would miss. */
 static int save_unsaved(struct bmf_source *s)
 {
@@ -160,7 +154,7 @@ static int save_unsaved(struct bmf_source *s)
 		struct bmf_tracker *t = all[i];
 
 		pthread_mutex_lock(&t->lock);
-		if (needs_save(t)) {
+		if (bmf_tracker_needs_save(t)) {
 			r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
 			if (r < 0 && result == 0)
 				result = r;
@@ -178,23 +172,44 @@ struct adoption {
 	struct bmf_error *err;
 	bool leftovers_only; /* no adoption: not at a checkpoint */
 	struct bmf_state *state;
-	struct bmf_uuid *seen; /* ids of all images */
-	size_t nseen, capacity;
+	struct bmf_ids seen; /* of all images */
 };
 
-static int note_seen(struct adoption *a, const struct bmf_uuid *id)
+static int ids_add(struct bmf_ids *ids, const struct bmf_uuid *id)
 {
-	if (a->nseen == a->capacity) {
-		size_t capacity = a->capacity ? a->capacity * 2 : 256;
-		struct bmf_uuid *grown = realloc(a->seen, capacity * sizeof(*grown));
+	if (ids->n == ids->capacity) {
+		size_t capacity = ids->capacity ? ids->capacity * 2 : 256;
+		struct bmf_uuid *grown = realloc(ids->ids, capacity * sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
-		a->seen = grown;
-		a->capacity = capacity;
+		ids->ids = grown;
+		ids->capacity = capacity;
 	}
-	a->seen[a->nseen++] = *id;
+	ids->ids[ids->n++] = *id;
 	return 0;
+}
+
+static void ids_clear(struct bmf_ids *ids)
+{
+	free(ids->ids);
+	*ids = (struct bmf_ids){ 0 };
+}
+
+/*
+ * Not before every image has been seen: what a crash left armed is in no sidecar's bits, and
+ * one that is looked at by nobody would be read as if all were well (I1).
+ */
+void bmf_source_unlinking(struct bmf_source *s, int fd)
+{
+	struct bmf_uuid id;
+
+	if (!atomic_load(&s->committing) || !atomic_load(&s->leftovers_gone) ||
+	    bmf_identity_read(s->io, fd, &id) < 0)
+		return;
+	pthread_mutex_lock(&s->table_lock);
+	ids_add(&s->spared, &id);
+	pthread_mutex_unlock(&s->table_lock);
 }
 
 enum settled {
@@ -249,7 +264,7 @@ static int adopt(struct adoption *a, struct bmf_tracker *t)
 			a->commit->adopted++;
 		if (r != -ENOMEM)
 			r = 0;
-	} else if (needs_save(t)) {
+	} else if (bmf_tracker_needs_save(t)) {
 		/* it came out of a crash just now; unless somebody uses it that is over */
 		r = -EAGAIN;
 		if (synced && atomic_load(&t->openers) == 0 && !atomic_load(&t->active))
@@ -274,7 +289,7 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 	if (!bmf_source_has(a->source, entry->st)) {
 		r = look_at(a, entry->fd, &id);
 		if (r == SETTLED)
-			return note_seen(a, &id);
+			return ids_add(&a->seen, &id);
 		if (r == UNKNOWN && a->leftovers_only)
 			return 0;
 	} else if (a->leftovers_only) {
@@ -284,11 +299,11 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 	r = bmf_source_track(a->source, entry->fd, &t);
 	if (r < 0)
 		return bmf_error_set(a->err, r, "track '%s': %s", entry->path, strerror(-r));
-	if (may_adopt(a, t) || needs_save(t))
+	if (may_adopt(a, t) || bmf_tracker_needs_save(t))
 		r = adopt(a, t);
 	pthread_mutex_lock(&t->lock);
 	if (r == 0 && t->has_id)
-		r = note_seen(a, &t->id);
+		r = ids_add(&a->seen, &t->id);
 	pthread_mutex_unlock(&t->lock);
 	bmf_tracker_put(t);
 	return r;
@@ -311,7 +326,7 @@ static int note_tracked(struct adoption *a)
 	for (size_t i = 0; i < n; i++) {
 		pthread_mutex_lock(&all[i]->lock);
 		if (r == 0 && all[i]->has_id && !atomic_load(&all[i]->unlinked))
-			r = note_seen(a, &all[i]->id);
+			r = ids_add(&a->seen, &all[i]->id);
 		pthread_mutex_unlock(&all[i]->lock);
 		bmf_tracker_put(all[i]);
 	}
@@ -319,11 +334,25 @@ static int note_tracked(struct adoption *a)
 	return r;
 }
 
+/* The checkpoint has them yet, and its snapshot's readers need their bits. */
+static int note_spared(struct adoption *a)
+{
+	struct bmf_source *s = a->source;
+	int r = 0;
+
+	pthread_mutex_lock(&s->table_lock);
+	for (size_t i = 0; r == 0 && i < s->spared.n; i++)
+		r = ids_add(&a->seen, &s->spared.ids[i]);
+	pthread_mutex_unlock(&s->table_lock);
+	return r;
+}
+
 static int remove_if_unseen(const struct bmf_uuid *image, void *arg)
 {
 	struct adoption *a = arg;
 
-	if (a->nseen == 0 || !bsearch(image, a->seen, a->nseen, sizeof(*image), compare_uuids))
+	if (a->seen.n == 0 ||
+	    !bsearch(image, a->seen.ids, a->seen.n, sizeof(*image), compare_uuids))
 		bmf_store_remove_sidecar(a->source->store, image);
 	return 0;
 }
@@ -346,7 +375,7 @@ static int visit_all(struct adoption *a, struct bmf_error *err)
 		if (hold)
 			pthread_rwlock_wrlock(&s->moves_lock);
 		a->commit->images = a->commit->untrackable = 0;
-		a->nseen = 0;
+		a->seen.n = 0;
 		before = bmf_source_moves(s);
 		r = bmf_walk(s->io, s->store->source_fd, visit_image, a, err);
 		still = bmf_source_moves(s).begun == before.ended;
@@ -372,14 +401,14 @@ static int adopt_all(struct bmf_source *s, struct bmf_commit *commit, struct bmf
 		atomic_store(&s->leftovers_gone, true);
 		r = bmf_store_sync_names(s->store);
 	}
-	if (r == 0 && note_tracked(&a) == 0) {
-		if (a.nseen > 0)
-			qsort(a.seen, a.nseen, sizeof(*a.seen), compare_uuids);
+	if (r == 0 && note_tracked(&a) == 0 && note_spared(&a) == 0) {
+		if (a.seen.n > 0)
+			qsort(a.seen.ids, a.seen.n, sizeof(*a.seen.ids), compare_uuids);
 		/* what can't be removed now will be another time */
 		bmf_store_each_sidecar(s->store, remove_if_unseen, &a);
 	}
 	bmf_state_free(a.state);
-	free(a.seen);
+	ids_clear(&a.seen);
 	return r;
 }
 
@@ -406,6 +435,9 @@ int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, cons
 			bmf_error_set(err, r, "%s", why.code ? why.text : strerror(-r));
 	}
 	atomic_store(&s->committing, false);
+	pthread_mutex_lock(&s->table_lock);
+	ids_clear(&s->spared);
+	pthread_mutex_unlock(&s->table_lock);
 	pthread_mutex_unlock(&s->rollover_lock);
 	if (r == 0)
 		*ret = commit;
@@ -422,7 +454,7 @@ static int settle_leftovers(struct bmf_source *s)
 	if (r == 0)
 		r = visit_all(&a, NULL);
 	bmf_state_free(a.state);
-	free(a.seen);
+	ids_clear(&a.seen);
 	return r;
 }
 

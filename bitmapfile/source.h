@@ -154,6 +154,13 @@ bool bmf_source_has(struct bmf_source *source, const struct stat *st);
 uint64_t bmf_source_departed(struct bmf_source *source);
 
 /*
+ * To be called before a name of the image that is open as fd goes.  A checkpoint that is being
+ * made has the image yet, so it leaves it its sidecar: the next one removes it.  Does nothing
+ * while no checkpoint is being made; where it fails the image is copied in full.
+ */
+void bmf_source_unlinking(struct bmf_source *source, int fd);
+
+/*
  * The last name of that image is gone, so nothing need be saved of it any more.  Its sidecar
  * goes at the next checkpoint: until then a crash may bring the image back.
  */

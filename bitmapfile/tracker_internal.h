@@ -76,6 +76,12 @@ struct bmf_tracker {
 
 #define BMF_TABLE_BUCKETS 4096
 
+/* Ids of images, in any order. */
+struct bmf_ids {
+	struct bmf_uuid *ids; /* owned */
+	size_t n, capacity;
+};
+
 struct bmf_source {
 	const struct bmf_io *io;
 	struct bmf_store *store;
@@ -114,6 +120,8 @@ struct bmf_source {
 	struct bmf_tracker *table[BMF_TABLE_BUCKETS];
 	size_t ntrackers;
 	_Atomic uint64_t departed; /* trackers that left the table */
+	/* Images that lost a name while a checkpoint was made: those whose sidecars R5 spares. */
+	struct bmf_ids spared;
 };
 
 /* tracker.c */
@@ -121,6 +129,13 @@ int bmf_tracker_new(struct bmf_source *source, int fd, const struct stat *st,
 		    struct bmf_tracker **ret);
 void bmf_tracker_free(struct bmf_tracker *tracker);
 int bmf_tracker_roll_locked(struct bmf_tracker *tracker);
+
+/* Would readers of its sidecar miss something? */
+static inline bool bmf_tracker_needs_save(struct bmf_tracker *tracker)
+{
+	return atomic_load(&tracker->mode) == BMF_MODE_TRACKED &&
+	       (atomic_load(&tracker->unsaved) || atomic_load(&tracker->folded));
+}
 
 /* tracker_save.c */
 

@@ -315,6 +315,12 @@ void mfs_image_touch(struct mfs *fs, const struct mfs_node *node)
 	bmf_tracker_put(tracker);
 }
 
+void mfs_image_unlinking(struct mfs *fs, const struct mfs_node *node)
+{
+	if (S_ISREG(node->type) && fs->source)
+		bmf_source_unlinking(fs->source, node->fd);
+}
+
 void mfs_image_unlinked(struct mfs *fs, const struct mfs_node *node)
 {
 	struct stat st;

@@ -59,7 +59,8 @@ int mfs_image_sync(struct mfs *fs, const struct mfs_handle *handle, int fd, bool
  */
 void mfs_image_touch(struct mfs *fs, const struct mfs_node *node);
 
-/* The last name of the node may have gone. */
+/* Before a name of the node goes; and afterwards: it may have been the last one. */
+void mfs_image_unlinking(struct mfs *fs, const struct mfs_node *node);
 void mfs_image_unlinked(struct mfs *fs, const struct mfs_node *node);
 
 #endif

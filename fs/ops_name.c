@@ -157,6 +157,7 @@ static struct mfs_node *victim_of(struct mfs *fs, const struct mfs_node *dir, co
 		return NULL;
 	if (st.st_nlink > 1)
 		mfs_image_touch(fs, node);
+	mfs_image_unlinking(fs, node);
 	return node;
 }
 

@@ -100,6 +100,26 @@ START_TEST(both_ends_of_a_sync_are_kept)
 }
 END_TEST
 
+/* As mirrorctl reads it, whose source is in use.  NULL: there is no sidecar to believe. */
+static struct bmf_bits *live_delta(int fd, uint64_t from, uint64_t to)
+{
+	struct bmf_history history;
+	struct bmf_store *store;
+	struct bmf_state *state;
+	struct bmf_bits *delta = NULL;
+
+	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL), 0);
+	ck_assert_int_eq(bmf_store_load_state(store, &state, NULL), 0);
+	ck_assert_int_eq(
+		bmf_history_load(store, state, fd, 0, BMF_HISTORY_LIVE, &history, NULL), 0);
+	if (history.sidecar)
+		ck_assert_int_eq(bmf_chain_delta(history.sidecar, from, to, &delta), 0);
+	bmf_history_destroy(&history);
+	bmf_state_free(state);
+	bmf_store_close(store);
+	return delta;
+}
+
 /* What a save that failed did not get to the disk, a later checkpoint does. */
 START_TEST(what_was_not_saved_is_saved_later)
 {
@@ -108,6 +128,7 @@ START_TEST(what_was_not_saved_is_saved_later)
 		int fd = source_image("image", BLOCKS);
 		struct bmf_checkpoint first, second;
 		struct bmf_tracker *t;
+		struct bmf_bits *delta;
 		bool fired;
 
 		first = commit_for_replica(s);
@@ -122,31 +143,11 @@ START_TEST(what_was_not_saved_is_saved_later)
 		faultio_arm(&source_fault, 0, 0, 0, 0);
 		second = commit_for_replica(s);
 		ck_assert_uint_gt(second.number, first.number);
-		{
-			struct bmf_history history;
-			struct bmf_store *store;
-			struct bmf_state *state;
-			struct bmf_bits *delta;
-
-			/* as mirrorctl reads it, whose source is in use */
-			ck_assert_int_eq(
-				bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL),
-				0);
-			ck_assert_int_eq(bmf_store_load_state(store, &state, NULL), 0);
-			ck_assert_int_eq(bmf_history_load(store, state, fd, 0, BMF_HISTORY_LIVE,
-							  &history, NULL),
-					 0);
-			if (history.sidecar) {
-				ck_assert_int_eq(bmf_chain_delta(history.sidecar, first.number,
-								 second.number, &delta),
-						 0);
-				ck_assert_msg(bmf_bits_test(delta, 1), "call %lu", n);
-				ck_assert_msg(bmf_bits_test(delta, 2), "call %lu", n);
-				bmf_bits_free(delta);
-			}
-			bmf_history_destroy(&history);
-			bmf_state_free(state);
-			bmf_store_close(store);
+		delta = live_delta(fd, first.number, second.number);
+		if (delta) {
+			ck_assert_msg(bmf_bits_test(delta, 1), "call %lu", n);
+			ck_assert_msg(bmf_bits_test(delta, 2), "call %lu", n);
+			bmf_bits_free(delta);
 		}
 		bmf_tracker_closed(t);
 		bmf_tracker_put(t);
@@ -162,6 +163,80 @@ START_TEST(what_was_not_saved_is_saved_later)
 }
 END_TEST
 
+static void unlink_image(struct bmf_source *s, int fd)
+{
+	struct stat st;
+
+	bmf_source_unlinking(s, fd);
+	ck_assert_int_eq(unlinkat(scratch_fd, "image", 0), 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	bmf_source_unlinked(s, &st);
+	bmf_source_keep(s);
+}
+
+/* A snapshot shows what went since its instant: its bits, which nobody has saved yet, are there. */
+START_TEST(what_goes_while_a_checkpoint_is_made_keeps_its_bits)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_checkpoint first = commit_for_replica(s);
+	struct bmf_commit second;
+	struct bmf_tracker *t;
+	struct bmf_bits *delta;
+	struct bmf_error err;
+
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &first, NULL), 0);
+	ck_assert_int_eq(bmf_source_track(s, fd, &t), 0);
+	ck_assert_int_eq(source_change(s, fd, 1), 0);
+	ck_assert_int_eq(source_change(s, fd, 2), 0); /* the first one armed it */
+	bmf_tracker_put(t);
+
+	bmf_source_advance(s);
+	unlink_image(s, fd);
+	ck_assert_int_eq(bmf_source_commit(s, &replica, NULL, &second, &err), 0);
+	delta = live_delta(fd, first.number, second.checkpoint.number);
+	ck_assert_ptr_nonnull(delta);
+	ck_assert(bmf_bits_test(delta, 1));
+	ck_assert(bmf_bits_test(delta, 2));
+	ck_assert(!bmf_bits_test(delta, 3));
+	bmf_bits_free(delta);
+
+	commit_for_replica(s);
+	ck_assert_ptr_null(live_delta(fd, first.number, second.checkpoint.number));
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	close(fd);
+}
+END_TEST
+
+static void change_two(struct bmf_source *s, int fd)
+{
+	ck_assert_int_eq(source_change(s, fd, 1), 0);
+	ck_assert_int_eq(source_change(s, fd, 2), 0);
+}
+
+/* What a crash left armed is in nobody's bits: it is not to be taken for all there is (I1). */
+START_TEST(what_goes_before_it_was_seen_has_no_bits)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_checkpoint first = commit_for_replica(s);
+	struct bmf_commit second;
+	struct bmf_error err;
+
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &first, NULL), 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	source_crash_after(change_two, fd);
+
+	s = source_open(12);
+	bmf_source_advance(s);
+	unlink_image(s, fd);
+	ck_assert_int_eq(bmf_source_commit(s, &replica, NULL, &second, &err), 0);
+	ck_assert_ptr_null(live_delta(fd, first.number, second.checkpoint.number));
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rollover");
@@ -171,6 +246,8 @@ int main(void)
 	tcase_add_test(tcase, arrival_is_believed_by_uuid);
 	tcase_add_test(tcase, both_ends_of_a_sync_are_kept);
 	tcase_add_test(tcase, what_was_not_saved_is_saved_later);
+	tcase_add_test(tcase, what_goes_while_a_checkpoint_is_made_keeps_its_bits);
+	tcase_add_test(tcase, what_goes_before_it_was_seen_has_no_bits);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

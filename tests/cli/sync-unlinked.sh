@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sync-unlinked.sh - what is removed or replaced right after the instant is synced by its bits
+. "$(dirname "$0")/common.bash"
+requires_fuse
+requires strace
+# strace and the leak checker both want to be the one who traces
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+
+mkdir s
+for name in removed replaced stays; do
+	random_file s/$name 4000000
+done
+mount_source s
+must_sync 0 s d
+daemon=${daemon_of[$work/s]}
+for name in removed replaced; do
+	dd if=/dev/urandom of=s/$name bs=64k seek=7 count=2 conv=notrunc status=none
+done
+cp s/removed s/replaced .
+
+# The instant is over, and the guests go on, long before all of the checkpoint is durable.
+strace -f -qq -o trace -e trace=fsync -e inject=fsync:delay_enter=500000 -p "$daemon" &
+tracer=$!
+cleanup_fn stop_process "$tracer"
+traced() {
+	! grep -q '^TracerPid:[[:space:]]0$' "/proc/$daemon/status"
+}
+wait_for 20 traced || skip "can't trace"
+must_sync 0 s d --post-hook 'rm s/removed; mv s/stays s/replaced'
+stop_process "$tracer"
+grep -q fsync trace || fail "nothing was slow: $(cat trace)"
+
+assert_eq "$(json '.full_copies | length')" 0 "full copies"
+[ "$(json .bytes_copied)" -le 400000 ] || fail "copied: $(json .bytes_copied)"
+assert_same_file removed d/removed
+assert_same_file replaced d/replaced
+must_sync 0 s d
+assert_equal_trees s d
+unmount s
