@@ -10,10 +10,12 @@ RANDOM=$SEED
 # strace and the leak checker both want to be the one who traces
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
-# kill_at SYSCALL N: begins a sync that is killed at the Nth such call; 1 if it never came that far
+# kill_at SYSCALL N [OPTION...]: begins a sync that is killed at the Nth such call; 1 if it never
+# came that far.  With options of strace only calls that it then follows count.
 kill_at() {
-	local code=0
-	strace -f -qq -o /dev/null -e trace="$1" -e inject="$1:signal=KILL:when=$2" \
+	local code=0 call=$1 when=$2
+	shift 2
+	strace -f -qq -o /dev/null "$@" -e trace="$call" -e inject="$call:signal=KILL:when=$when" \
 		"$MIRRORCTL" sync --quiet s d 2>/dev/null || code=$?
 	[ "$code" = 137 ]
 }
@@ -69,12 +71,19 @@ for call in pwrite64 ftruncate fallocate renameat2 renameat rename unlinkat mkdi
 		complete d || fail "killed at $call $when: not complete"
 	done
 done
-# told too late: the replica knows better than the source where it is
-for when in 1 2 3 4 5 6 7 8; do
+# Told too late: the replica is complete, and knows better than the source where it is.  What makes
+# its manifest durable, the third fsync of that directory, is the last thing before the source is told.
+for round in 1 2 3; do
 	change
-	kill_at ioctl "$when" || break
+	before=$("$MIRRORCTL" status --json d | jq .replica.checkpoint.number)
+	kill_at fsync 3 -P "$work/d/.mirrorfs" || fail "not killed"
+	complete d || fail "killed too early: not complete"
+	[ "$("$MIRRORCTL" status --json d | jq .replica.checkpoint.number)" -gt "$before" ] ||
+		fail "killed too early: at checkpoint $before"
 	change
 	must_sync 0 s d
+	json '.full_copies[].path' | grep -Ex 'a.raw|b.raw|one|two' >full || :
+	[ ! -s full ] || fail "round $round: copied in full: $(cat full)"
 	assert_equal_trees s d
 done
 
