@@ -2,7 +2,7 @@
 /* cmd_snapshot.c - mirrorctl snapshot: makes, lists and deletes snapshots of a mounted source */
 #include "config.h"
 
-#include "tools/command.h"
+#include "tools/action.h"
 #include "tools/fail.h"
 #include "tools/hooks.h"
 #include "tools/json.h"
@@ -19,13 +19,6 @@
 
 /* How many names are tried, when that of this second is taken. */
 #define NAMES_MAX 100
-
-struct action {
-	const char *name;
-	int nargs_min, nargs_max; /* with SOURCE */
-	unsigned int options;	  /* OPTION_ bits that it takes */
-	int (*run)(struct source_view *view, const char *name, const struct options *options);
-};
 
 static int finish(int r)
 {
@@ -241,49 +234,46 @@ static int delete (struct source_view *view, const char *name, const struct opti
 
 /* ---- the verb ---- */
 
-static const struct action actions[] = {
-	{ "create", 1, 2, OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, create },
-	{ "list", 1, 1, OPTION_JSON, list },
-	{ "delete", 2, 2, 0, delete },
-};
-
-static const struct action *find_action(const char *name)
+static int with_view(const char *source, const char *name, const struct options *options,
+		     int (*run)(struct source_view *view, const char *name,
+				const struct options *options))
 {
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-		if (strcmp(actions[i].name, name) == 0)
-			return &actions[i];
-	return NULL;
-}
-
-static int usage_error(const struct command *command, const char *action, const char *what)
-{
-	char quoted[TEXT_NAME];
-
-	output_error("snapshot %s: %s; see mirrorctl help snapshot",
-		     text_quote(action, quoted, sizeof(quoted)), what);
-	return command->usage_status;
-}
-
-int cmd_snapshot(const struct command *command, char *const args[], const struct options *options)
-{
-	const struct action *action = find_action(args[0]);
-	int nargs = args[2] ? 2 : 1, status;
 	struct source_view view;
 	struct bmf_error err;
+	int status;
 
-	if (!action)
-		return usage_error(command, args[0], "no such action");
-	if (nargs < action->nargs_min)
-		return usage_error(command, action->name, "a name is missing");
-	if (nargs > action->nargs_max)
-		return usage_error(command, action->name, "one argument too many");
-	if (options->given & ~action->options)
-		return usage_error(command, action->name, "it doesn't take that option");
-	if (snapshots_open(args[1], &view, &err) < 0) {
+	if (snapshots_open(source, &view, &err) < 0) {
 		output_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
-	status = action->run(&view, args[2], options);
+	status = run(&view, name, options);
 	source_view_close(&view, NULL);
 	return status;
+}
+
+static int run_create(const char *source, const char *name, const struct options *options)
+{
+	return with_view(source, name, options, create);
+}
+
+static int run_list(const char *source, const char *name, const struct options *options)
+{
+	return with_view(source, name, options, list);
+}
+
+static int run_delete(const char *source, const char *name, const struct options *options)
+{
+	return with_view(source, name, options, delete);
+}
+
+static const struct action actions[] = {
+	{ "create", 1, 2, OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, run_create },
+	{ "list", 1, 1, OPTION_JSON, run_list },
+	{ "delete", 2, 2, 0, run_delete },
+	{ 0 },
+};
+
+int cmd_snapshot(const struct command *command, char *const args[], const struct options *options)
+{
+	return action_run(command, actions, "a name", args, options);
 }
