@@ -20,6 +20,15 @@
  */
 int bmf_chain_trim(struct bmf_sidecar *sidecar, const struct bmf_state *state, bool *ret_changed);
 
+struct bmf_chain_room {
+	uint64_t nsections;
+	uint64_t nbytes; /* in a sidecar, packed, with their entries in its table */
+};
+
+/* What the sections would take up if they were trimmed as `state` has it.  0 or -ENOMEM. */
+int bmf_chain_measure(const struct bmf_sidecar *sidecar, const struct bmf_state *state,
+		      struct bmf_chain_room *ret);
+
 /*
  * The blocks that may have changed from checkpoint `from` up to checkpoint `to`
  * (generations from .. to - 1), as a new object in *ret.  A merged section that

@@ -502,3 +502,17 @@ int bmf_source_arrived(struct bmf_source *s, const struct bmf_uuid *replica,
 	pthread_mutex_unlock(&s->rollover_lock);
 	return r;
 }
+
+int bmf_source_forget(struct bmf_source *s, const struct bmf_uuid *replica)
+{
+	struct bmf_state *next = NULL;
+	int r;
+
+	pthread_mutex_lock(&s->rollover_lock);
+	r = bmf_source_state(s, &next);
+	if (r == 0)
+		r = bmf_state_forget(next, replica);
+	r = settle_state(s, next, r);
+	pthread_mutex_unlock(&s->rollover_lock);
+	return r;
+}

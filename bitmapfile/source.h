@@ -116,6 +116,14 @@ int bmf_source_arrived(struct bmf_source *source, const struct bmf_uuid *replica
 		       const struct bmf_checkpoint *checkpoint, const char *label);
 
 /*
+ * Forgets a replica, durably, and lets go of the generations that nobody else needs.  Their
+ * bits leave a sidecar when it is next written; by then their checkpoint is gone from the
+ * state, so that the replica isn't updated by what is left of them when it comes back (I1).
+ * A sync to it that is running makes it known again.  -ENOENT: not a replica of this source.
+ */
+int bmf_source_forget(struct bmf_source *source, const struct bmf_uuid *replica);
+
+/*
  * Around each rename and link, of files and directories: what moves while somebody looks
  * at the tree may not be found there, and still isn't gone.  Calls pair up, in one
  * thread.  begin may wait for a commit that looks at the tree, for as long as a walk takes.

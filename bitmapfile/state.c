@@ -218,6 +218,20 @@ int bmf_state_cursor_get_or_add(struct bmf_state *state, const struct bmf_uuid *
 	return 0;
 }
 
+int bmf_state_forget(struct bmf_state *state, const struct bmf_uuid *replica)
+{
+	struct bmf_cursor *found = bmf_state_cursor(state, replica);
+	size_t after;
+
+	if (!found)
+		return -ENOENT;
+	free(found->label);
+	after = state->ncursors - (size_t)(found - state->cursors) - 1;
+	memmove(found, found + 1, after * sizeof(*found));
+	state->ncursors--;
+	return 0;
+}
+
 bool bmf_state_needs(const struct bmf_state *state, uint64_t number)
 {
 	const struct bmf_checkpoint *checkpoint;

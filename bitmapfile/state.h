@@ -70,6 +70,9 @@ struct bmf_cursor *bmf_state_cursor(const struct bmf_state *state, const struct 
 int bmf_state_cursor_get_or_add(struct bmf_state *state, const struct bmf_uuid *replica,
 				struct bmf_cursor **ret);
 
+/* Removes the cursor of a replica.  0; -ENOENT when there is none. */
+int bmf_state_forget(struct bmf_state *state, const struct bmf_uuid *replica);
+
 /*
  * Is the checkpoint of that number needed: named, the newest, or one that a
  * cursor is at or bound for?

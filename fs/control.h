@@ -32,7 +32,7 @@
 
 /*
  * In flags of INFO.  The source is on a read-only filesystem and nothing is tracked: COMMIT,
- * ARRIVED and FLUSH give EROFS; source UUID, generation and block_shift are zero.
+ * ARRIVED, FORGET and FLUSH give EROFS; source UUID, generation and block_shift are zero.
  */
 #define MFS_INFO_READ_ONLY 1u
 
@@ -93,6 +93,13 @@ struct mfs_control_arrived {
 	struct bmf_uuid uuid;
 	uint64_t number;
 	char label[MFS_CONTROL_LABEL];
+};
+
+/* The source forgets that replica; ENOENT: it knows none of that UUID. */
+struct mfs_control_forget {
+	uint32_t version; /* in */
+	uint32_t reserved;
+	struct bmf_uuid replica; /* in */
 };
 
 struct mfs_control_flush {
@@ -172,6 +179,7 @@ struct mfs_control_snapshot_release {
 
 #define MFS_CONTROL_SNAPSHOT_DELETE _IOW('m', 6, struct mfs_control_snapshot_delete)
 #define MFS_CONTROL_SNAPSHOT_INFO _IOWR('m', 7, struct mfs_control_snapshot_info)
+#define MFS_CONTROL_FORGET _IOW('m', 10, struct mfs_control_forget)
 
 /*
  * The others are for a regular file.  SUSPECT, also of one in a snapshot: an fsync of the image

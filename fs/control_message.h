@@ -19,6 +19,7 @@ union mfs_control_message {
 	struct mfs_control_info info;
 	struct mfs_control_commit commit;
 	struct mfs_control_arrived arrived;
+	struct mfs_control_forget forget;
 	struct mfs_control_flush flush;
 	struct mfs_control_snapshot_delete snapshot_delete;
 	struct mfs_control_snapshot_info snapshot_info;

@@ -107,6 +107,8 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 		return do_commit(fs, handle, &message->commit);
 	case MFS_CONTROL_ARRIVED:
 		return do_arrived(fs, &message->arrived);
+	case MFS_CONTROL_FORGET:
+		return bmf_source_forget(fs->source, &message->forget.replica);
 	case MFS_CONTROL_SNAPSHOT_DELETE:
 		return do_snapshot_delete(fs, &message->snapshot_delete);
 	case MFS_CONTROL_SNAPSHOT_INFO:
@@ -119,8 +121,8 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 static bool is_known(unsigned int cmd)
 {
 	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT || cmd == MFS_CONTROL_ARRIVED ||
-	       cmd == MFS_CONTROL_FLUSH || cmd == MFS_CONTROL_SNAPSHOT_DELETE ||
-	       cmd == MFS_CONTROL_SNAPSHOT_INFO;
+	       cmd == MFS_CONTROL_FORGET || cmd == MFS_CONTROL_FLUSH ||
+	       cmd == MFS_CONTROL_SNAPSHOT_DELETE || cmd == MFS_CONTROL_SNAPSHOT_INFO;
 }
 
 void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,

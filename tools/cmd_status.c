@@ -7,18 +7,53 @@
 #include "tools/full.h"
 #include "tools/json.h"
 #include "tools/output.h"
+#include "tools/replicas_json.h"
 #include "tools/status.h"
 #include "tools/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Is it worth a warning that the image isn't tracked?  A new one never is. */
 static bool is_trouble(const struct status_image *image)
 {
 	return image->reason != BMF_REASON_NONE && image->reason != BMF_REASON_NEW &&
 	       image->reason != BMF_REASON_COPIED;
+}
+
+/* ---- a replica that was given up, perhaps ---- */
+
+struct away {
+	const struct replicas_item *item; /* NULL: none */
+	unsigned int days;
+	char text[TEXT_NAME + 256];
+};
+
+static struct away find_away(const struct status *status, const char *path)
+{
+	char uuid[BMF_UUID_TEXT], bytes[TEXT_BYTES], name[TEXT_NAME];
+	struct away away = { 0 };
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (size_t i = 0; i < status->replicas.n && !away.item; i++) {
+		const struct replicas_item *item = &status->replicas.items[i];
+
+		away.days =
+			replicas_days_away(item, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+		if (away.days == 0)
+			continue;
+		away.item = item;
+		snprintf(away.text, sizeof(away.text),
+			 "not seen for %u days, and %s of bitmaps are kept only for it; if it was "
+			 "given up: mirrorctl replica forget '%s' %s",
+			 away.days, text_bytes(item->held_nbytes, bytes),
+			 text_quote(path, name, sizeof(name)),
+			 bmf_uuid_format(&item->cursor->replica, uuid));
+	}
+	return away;
 }
 
 /* ---- JSON ---- */
@@ -59,25 +94,6 @@ static json_t *checkpoints_json(const struct bmf_state *state)
 	return array;
 }
 
-static json_t *replicas_json(const struct status *status)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < status->state->ncursors; i++) {
-		const struct bmf_cursor *cursor = &status->state->cursors[i];
-		json_t *object = json_object();
-
-		json_put_uuid(object, "uuid", &cursor->replica);
-		json_put_name(object, "label", cursor->label ? cursor->label : "");
-		json_put_number(object, "checkpoint", cursor->at);
-		json_put_number(object, "pending", cursor->pending);
-		json_put_time(object, "last_sync", cursor->time_ns);
-		json_put_number(object, "dirty_bytes", status->dirty[i]);
-		json_array_append_new(array, object);
-	}
-	return array;
-}
-
 static json_t *source_json(const struct status *status)
 {
 	json_t *object = json_object(), *images = json_array();
@@ -92,7 +108,7 @@ static json_t *source_json(const struct status *status)
 		json_array_append_new(images, image_json(status, &status->images[i]));
 	json_object_set_new(object, "images", images);
 	json_object_set_new(object, "checkpoints", checkpoints_json(status->state));
-	json_object_set_new(object, "replicas", replicas_json(status));
+	json_object_set_new(object, "replicas", replicas_json(&status->replicas));
 	return object;
 }
 
@@ -116,7 +132,22 @@ static json_t *replica_json(const struct manifest *manifest)
 	return object;
 }
 
-static json_t *warnings_json(const struct status *status)
+static void add_away_json(json_t *array, const struct status *status, const char *path)
+{
+	struct away away = find_away(status, path);
+	json_t *object;
+
+	if (!away.item)
+		return;
+	object = json_object();
+	json_put_uuid(object, "replica", &away.item->cursor->replica);
+	json_put_name(object, "label", away.item->cursor->label);
+	json_put_text(object, "reason", "replica-away");
+	json_object_set_new(object, "text", json_text(away.text));
+	json_array_append_new(array, object);
+}
+
+static json_t *warnings_json(const struct status *status, const char *path)
 {
 	json_t *array = json_array();
 
@@ -131,10 +162,11 @@ static json_t *warnings_json(const struct status *status)
 		json_put_text(object, "text", bmf_reason_text(status->images[i].reason));
 		json_array_append_new(array, object);
 	}
+	add_away_json(array, status, path);
 	return array;
 }
 
-static int print_json(const struct status *status)
+static int print_json(const struct status *status, const char *path)
 {
 	json_t *document = json_object();
 
@@ -142,7 +174,7 @@ static int print_json(const struct status *status)
 			    status->is_source ? source_json(status) : json_null());
 	json_object_set_new(document, "replica",
 			    status->is_replica ? replica_json(&status->manifest) : json_null());
-	json_object_set_new(document, "warnings", warnings_json(status));
+	json_object_set_new(document, "warnings", warnings_json(status, path));
 	return json_print(document);
 }
 
@@ -185,7 +217,7 @@ static void print_replicas(const struct status *status)
 		if (cursor->pending)
 			printf("a sync to checkpoint %llu was begun, ",
 			       (unsigned long long)cursor->pending);
-		printf("%s dirty\n", text_bytes(status->dirty[i], dirty));
+		printf("%s dirty\n", text_bytes(status->replicas.items[i].dirty, dirty));
 	}
 }
 
@@ -236,7 +268,17 @@ static void print_replica(const struct manifest *manifest)
 		       text_time(manifest->time_ns, when));
 }
 
-static void print_warnings(const struct status *status)
+static void print_away(const struct status *status, const char *path)
+{
+	struct away away = find_away(status, path);
+	char name[TEXT_NAME];
+
+	if (away.item)
+		printf("warning: replica '%s': %s\n",
+		       text_quote(away.item->cursor->label, name, sizeof(name)), away.text);
+}
+
+static void print_warnings(const struct status *status, const char *path)
 {
 	char name[TEXT_NAME];
 
@@ -245,6 +287,7 @@ static void print_warnings(const struct status *status)
 			printf("warning: '%s': %s; the next sync copies it in full\n",
 			       text_quote(status->images[i].path, name, sizeof(name)),
 			       full_text(status->images[i].reason));
+	print_away(status, path);
 }
 
 static int print_text(const struct status *status, const char *path)
@@ -261,7 +304,7 @@ static int print_text(const struct status *status, const char *path)
 		puts("");
 	if (status->is_replica)
 		print_replica(&status->manifest);
-	print_warnings(status);
+	print_warnings(status, path);
 	return output_finish();
 }
 
@@ -276,7 +319,8 @@ int cmd_status(const struct command *command, char *const args[], const struct o
 		output_error("%s", err.code ? err.text : fail_reason(r));
 		return EXIT_FAILURE;
 	}
-	r = options->given & OPTION_JSON ? print_json(&status) : print_text(&status, args[0]);
+	r = options->given & OPTION_JSON ? print_json(&status, args[0])
+					 : print_text(&status, args[0]);
 	status_destroy(&status);
 	if (r < 0) {
 		output_error("write to standard output: %s", fail_reason(r));

@@ -44,6 +44,15 @@ const struct command commands[] = {
 	  "Shows what is known of a source (mounted or not), of a replica, or of a directory\n"
 	  "that is both.",
 	  cmd_status },
+	{ "replica", "ACTION SOURCE [REPLICA]", 2, 3, OPTION_JSON, EXIT_USAGE,
+	  "show the replicas of a source, forget one",
+	  "list SOURCE            shows each replica that SOURCE knows: the checkpoint that it is\n"
+	  "                       at, when it was seen, what it lacks, and what is kept only for "
+	  "it\n"
+	  "forget SOURCE REPLICA  forgets one that was given up, so that nothing is kept for it;\n"
+	  "                       if it comes back, it is copied in full\n\n"
+	  "REPLICA is its UUID, the first eight characters of it or more, or where it is.",
+	  cmd_replica },
 	{ "snapshot", "ACTION SOURCE [NAME]", 2, 3,
 	  OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, EXIT_USAGE,
 	  "keep a mounted source as it is now, to be read",

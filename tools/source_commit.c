@@ -305,3 +305,19 @@ int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica
 				 fail_reason(r));
 	return 0;
 }
+
+int source_view_forget(struct source_view *view, const struct bmf_uuid *replica,
+		       struct bmf_error *err)
+{
+	struct mfs_control_forget forget = { .version = MFS_CONTROL_VERSION, .replica = *replica };
+	int r = 0;
+
+	if (view->mount_fd < 0)
+		r = bmf_source_forget(view->source, replica);
+	else if (ioctl(view->mount_fd, MFS_CONTROL_FORGET, &forget) < 0)
+		r = -errno;
+	if (r == -ENOENT)
+		return fail_text(err, r, "forget replica of", view->path, NULL,
+				 "somebody else just did");
+	return r < 0 ? fail_errno(err, r, "forget replica of", view->path, NULL) : 0;
+}

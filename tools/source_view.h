@@ -119,6 +119,10 @@ int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica
 			const struct bmf_checkpoint *checkpoint, const char *label,
 			struct bmf_error *err);
 
+/* See bmf_source_forget(). */
+int source_view_forget(struct source_view *view, const struct bmf_uuid *replica,
+		       struct bmf_error *err);
+
 static inline bool source_view_has_snapshot(const struct source_view *view)
 {
 	return view->snapshot[0] != '\0';

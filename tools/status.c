@@ -98,9 +98,28 @@ static int measure_image(struct status *status, struct status_image *image,
 	for (size_t i = 0; r == 0 && i < state->ncursors; i++) {
 		r = dirty_since(history, state->cursors[i].at, state->generation, image->size,
 				&image->dirty[i]);
-		status->dirty[i] += image->dirty[i];
+		status->replicas.items[i].dirty += image->dirty[i];
 		note_crash_bytes(image, history, state->cursors[i].at, image->dirty[i]);
 	}
+	return r;
+}
+
+/* What is believed is not all that is on disk, and some of it isn't there yet: it is read anew. */
+static int measure_held(struct status *status, struct source_view *view,
+			const struct bmf_history *history)
+{
+	struct bmf_sidecar *sidecar;
+	int r;
+
+	if (!status->replicas.any_held || history->reason != BMF_REASON_NONE)
+		return 0;
+	r = bmf_store_load_sidecar(view->store, &history->id, &sidecar, NULL);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return 0; /* just removed */
+	r = replicas_measure(&status->replicas, sidecar);
+	bmf_sidecar_free(sidecar);
 	return r;
 }
 
@@ -121,6 +140,8 @@ static int read_image(struct status *status, struct source_view *view, const str
 		return fail_errno(err, r, "read bitmaps of", tree->top, node->first->path);
 	image = add_image(status, node->first->path);
 	r = image ? measure_image(status, image, &history) : -ENOMEM;
+	if (r == 0)
+		r = measure_held(status, view, &history);
 	bmf_history_destroy(&history);
 	return r < 0 ? fail_errno(err, r, "read bitmaps of", tree->top, node->first->path) : 0;
 }
@@ -130,9 +151,8 @@ static int read_images(struct status *status, struct source_view *view, struct b
 	struct tree *tree = NULL;
 	int r = tree_new(view->path, view->fd, &tree);
 
-	status->dirty = calloc(status->state->ncursors + 1, sizeof(uint64_t));
-	if (r == 0 && !status->dirty)
-		r = -ENOMEM;
+	if (r == 0)
+		r = replicas_begin(status->state, &status->replicas);
 	if (r < 0)
 		fail_errno(err, r, "read", view->path, NULL);
 	if (r == 0)
@@ -190,7 +210,7 @@ void status_destroy(struct status *status)
 		free(status->images[i].dirty);
 	}
 	free(status->images);
-	free(status->dirty);
+	replicas_destroy(&status->replicas);
 	bmf_state_free(status->state);
 	manifest_destroy(&status->manifest);
 	*status = (struct status){ 0 };

@@ -8,6 +8,7 @@
 #define TOOLS_STATUS_H
 
 #include "tools/manifest.h"
+#include "tools/replicas.h"
 
 #include "bitmapfile/error.h"
 #include "bitmapfile/reason.h"
@@ -32,7 +33,7 @@ struct status {
 	struct bmf_state *state; /* of a source */
 	struct status_image *images;
 	size_t nimages, room;
-	uint64_t *dirty; /* bytes of all images, for each of the cursors */
+	struct replicas replicas; /* of a source */
 
 	bool is_replica;
 	struct manifest manifest; /* of a replica */

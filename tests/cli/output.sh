@@ -8,7 +8,7 @@ echo 1 >s/a
 must_sync 0 s d
 
 for words in "help" "help sync" "--version" "status s" "status --json s" "status d" "sync s d" \
-	"sync --json s d" "verify s d" "verify --json s d"; do
+	"sync --json s d" "replica list s" "replica list --json s" "verify s d" "verify --json s d"; do
 	code=0
 	# shellcheck disable=SC2086
 	"$MIRRORCTL" $words >/dev/full 2>err || code=$?
@@ -64,6 +64,7 @@ done <verbs
 		(.source.images[0] | keys[]), (.source.replicas[0] | keys[]),
 		(.source.checkpoints[0] | keys[])'
 	"$MIRRORCTL" status --json d | jq -r '.replica | keys[]'
+	"$MIRRORCTL" replica list --json s | jq -r 'keys[], (.replicas[0] | keys[])'
 	if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
 		mount_source s
 		"$MIRRORCTL" snapshot create --json s | jq -r 'keys[]'

@@ -111,6 +111,7 @@ static int hostile(int fd)
 	static union {
 		struct mfs_control_commit commit;
 		struct mfs_control_arrived arrived;
+		struct mfs_control_forget forget;
 		struct mfs_control_flush flush;
 		char bytes[16384];
 	} m;
@@ -137,6 +138,12 @@ static int hostile(int fd)
 	m.arrived.version = MFS_CONTROL_VERSION;
 	m.arrived.number = UINT64_MAX;
 	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_ARRIVED, &m), ENOENT);
+	/* a replica that is not known, and none */
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_FORGET, &m), ENOENT);
+	m.forget.replica.b[0] = 1;
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_FORGET, &m), ENOENT);
+	m.forget.version++;
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_FORGET, &m), EPROTONOSUPPORT);
 	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_INFO, NULL), EFAULT);
 	return 0;
 }

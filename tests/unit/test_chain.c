@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "bitmapfile/chain.h"
+#include "bitmapfile/format.h"
 #include "tests/unit/rng.h"
 #include "tests/unit/suite.h"
 
@@ -149,6 +150,30 @@ static void check_deltas(const struct model *m)
 			check_delta(m, from, to);
 }
 
+/* What trim would leave, measured before it is done, is what is there afterwards. */
+static struct bmf_chain_room measure(const struct model *m)
+{
+	struct bmf_chain_room room;
+
+	ck_assert_int_eq(bmf_chain_measure(m->sidecar, m->state, &room), 0);
+	return room;
+}
+
+static uint64_t stored_nbytes(const struct model *m)
+{
+	struct bmf_sidecar *sidecar = m->sidecar;
+	uint64_t empty = BMF_SIDECAR_HEADER + BMF_SIDECAR_PAGE;
+	size_t nbytes;
+	void *buf;
+
+	sidecar->image = sidecar->source = uuid_of(7);
+	sidecar->block_shift = BMF_BLOCK_SHIFT_DEFAULT;
+	sidecar->region_shift = BMF_REGION_SHIFT_DEFAULT;
+	ck_assert_int_eq(bmf_sidecar_encode(sidecar, &buf, &nbytes), 0);
+	free(buf);
+	return nbytes - empty;
+}
+
 /* What trim promises, beyond the deltas: the checkpoints that are needed keep their boundaries. */
 static void model_trim(struct model *m)
 {
@@ -156,12 +181,16 @@ static void model_trim(struct model *m)
 	bool was[NGENERATIONS + 2], changed = false;
 	size_t nsections = m->sidecar->nsections;
 	enum bmf_reason reason = m->sidecar->reason;
+	struct bmf_chain_room room;
 
 	for (uint64_t g = 0; g <= m->generation; g++)
 		was[g] = is_boundary(m->sidecar, g);
+	room = measure(m);
 	ck_assert_int_eq(bmf_chain_trim(m->sidecar, m->state, &changed), 0);
 	check_whole(m->sidecar);
-	ck_assert_int_eq(changed, m->sidecar->nsections != nsections);
+	ck_assert_uint_eq(room.nsections, m->sidecar->nsections);
+	ck_assert_uint_eq(room.nbytes, stored_nbytes(m));
+	ck_assert(changed || m->sidecar->nsections == nsections);
 	ck_assert_uint_ge(m->sidecar->since, since);
 	ck_assert_int_eq(m->sidecar->reason,
 			 m->sidecar->since == since ? reason : BMF_REASON_DROPPED);
@@ -298,6 +327,42 @@ static struct bmf_state *state_at(uint64_t generation)
 	return state;
 }
 
+/*
+ * An image that rested from 5 to 12, and replicas at 3, 8, 10 and 12: what changed before 5 is
+ * nothing to the last three.
+ */
+START_TEST(test_rested)
+{
+	struct bmf_sidecar *sidecar = bmf_sidecar_new();
+	struct bmf_state *state = state_at(12);
+	static const uint8_t at[] = { 3, 8, 10 };
+	bool changed = false;
+
+	for (uint8_t i = 0; i < 3; i++) {
+		struct bmf_uuid replica = uuid_of(90 + i);
+		struct bmf_cursor *c;
+
+		ck_assert_int_eq(bmf_state_cursor_get_or_add(state, &replica, &c), 0);
+		c->at = at[i];
+	}
+	sidecar->since = 3;
+	sidecar->active = 12;
+	ck_assert_int_eq(bmf_bits_set(new_section(sidecar, 3, 4), 30, 1), 0);
+	new_section(sidecar, 5, 11);
+	ck_assert_int_eq(bmf_bits_set(new_section(sidecar, 12, 12), 80, 1), 0);
+	ck_assert_int_eq(bmf_chain_trim(sidecar, state, &changed), 0);
+	ck_assert(changed);
+	check_whole(sidecar);
+	ck_assert_uint_eq(sidecar->nsections, 3);
+	ck_assert_uint_eq(delta_count(sidecar, 3, 13), 2);
+	ck_assert_uint_eq(delta_count(sidecar, 8, 13), 1);
+	ck_assert_uint_eq(delta_count(sidecar, 10, 13), 1);
+	ck_assert_uint_eq(delta_count(sidecar, 12, 13), 1);
+	bmf_sidecar_free(sidecar);
+	bmf_state_free(state);
+}
+END_TEST
+
 /* The reason speaks of damage for as long as that is why, and no longer. */
 START_TEST(test_reason_follows)
 {
@@ -378,6 +443,7 @@ int main(void)
 	tcase_add_test(tests, test_random);
 	tcase_add_test(tests, test_no_checkpoint);
 	tcase_add_test(tests, test_delta_edges);
+	tcase_add_test(tests, test_rested);
 	tcase_add_test(tests, test_reason_follows);
 	tcase_add_test(tests, test_cursors_alone);
 	tcase_add_test(tests, test_empty_sidecar);

@@ -12,16 +12,30 @@
 #include <errno.h>
 #include <unistd.h>
 
-static const struct bmf_uuid replica = { { 4 } };
+static const struct bmf_uuid replica = { { 4 } }, other_replica = { { 3 } };
 
-static struct bmf_checkpoint commit_for_replica(struct bmf_source *s)
+static struct bmf_checkpoint commit_for(struct bmf_source *s, const struct bmf_uuid *whom)
 {
 	struct bmf_commit commit;
 	struct bmf_error err;
 
 	bmf_source_advance(s);
-	ck_assert_int_eq(bmf_source_commit(s, &replica, NULL, &commit, &err), 0);
+	ck_assert_int_eq(bmf_source_commit(s, whom, NULL, &commit, &err), 0);
 	return commit.checkpoint;
+}
+
+static struct bmf_checkpoint commit_for_replica(struct bmf_source *s)
+{
+	return commit_for(s, &replica);
+}
+
+/* A sync, of which the source hears at once. */
+static struct bmf_checkpoint sync_for(struct bmf_source *s, const struct bmf_uuid *whom)
+{
+	struct bmf_checkpoint made = commit_for(s, whom);
+
+	ck_assert_int_eq(bmf_source_arrived(s, whom, &made, NULL), 0);
+	return made;
 }
 
 static struct bmf_cursor cursor_of(struct bmf_source *s)
@@ -119,6 +133,105 @@ static struct bmf_bits *live_delta(int fd, uint64_t from, uint64_t to)
 	bmf_store_close(store);
 	return delta;
 }
+
+/* Of the state as it is on disk: does it know that checkpoint? */
+static bool is_known(const struct bmf_checkpoint *checkpoint)
+{
+	const struct bmf_checkpoint *found;
+	struct bmf_store *store;
+	struct bmf_state *state;
+	bool known;
+
+	ck_assert_int_eq(bmf_store_open(&bmf_io_posix, scratch_fd, 0, NULL, &store, NULL), 0);
+	ck_assert_int_eq(bmf_store_load_state(store, &state, NULL), 0);
+	found = bmf_state_checkpoint(state, checkpoint->number);
+	known = found && bmf_uuid_equal(&found->uuid, &checkpoint->uuid);
+	bmf_state_free(state);
+	bmf_store_close(store);
+	return known;
+}
+
+/*
+ * Of two replicas one is forgotten: its checkpoint is gone, durably, and so are the bits that
+ * only it needs, at the next save; what the other needs stays.
+ */
+static void forget_one(const struct bmf_uuid *gone, bool is_older)
+{
+	const struct bmf_uuid *stays = gone == &replica ? &other_replica : &replica;
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_checkpoint older, newer, last;
+	struct bmf_history history;
+
+	ck_assert_int_eq(bmf_source_forget(s, gone), -ENOENT);
+	older = sync_for(s, is_older ? gone : stays);
+	ck_assert_int_eq(source_change(s, fd, 1), 0);
+	newer = sync_for(s, is_older ? stays : gone);
+	ck_assert_int_eq(source_change(s, fd, 200), 0);
+	source_roll(s); /* or the newest would be kept anyway */
+	ck_assert_int_eq(bmf_source_forget(s, gone), 0);
+	ck_assert_int_eq(bmf_source_forget(s, gone), -ENOENT);
+	ck_assert_int_eq(is_known(&older), !is_older);
+	ck_assert_int_eq(is_known(&newer), is_older);
+	ck_assert_int_eq(bmf_source_arrived(s, gone, is_older ? &older : &newer, NULL), -ENOENT);
+	ck_assert_int_eq(source_change(s, fd, 100), 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+
+	ck_assert_int_eq(source_reason(fd, &history), BMF_REASON_NONE);
+	ck_assert_uint_eq(history.sidecar->since, is_older ? newer.number : older.number);
+	bmf_history_destroy(&history);
+	last = is_older ? newer : older;
+	ck_assert(delta_has(fd, last.number, 200));
+	ck_assert(delta_has(fd, last.number, 100));
+	ck_assert_int_eq(delta_has(fd, last.number, 1), !is_older);
+	close(fd);
+}
+
+START_TEST(one_of_two_is_forgotten)
+{
+	forget_one(_i & 1 ? &replica : &other_replica, _i & 2);
+}
+END_TEST
+
+/* It was forgotten while a sync to it was going on: that makes it known again, at the new one. */
+START_TEST(forgotten_during_its_sync)
+{
+	struct bmf_source *s = source_open(12);
+	struct bmf_checkpoint first = sync_for(s, &replica), second;
+
+	second = commit_for_replica(s);
+	ck_assert_int_eq(bmf_source_forget(s, &replica), 0);
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &first, NULL), -ENOENT);
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &second, NULL), 0);
+	ck_assert_uint_eq(cursor_of(s).at, second.number);
+	second = commit_for_replica(s);
+	ck_assert_int_eq(bmf_source_forget(s, &replica), 0);
+	source_roll(s); /* and this time it is too late */
+	ck_assert_int_eq(bmf_source_arrived(s, &replica, &second, NULL), -ENOENT);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+}
+END_TEST
+
+/* A state that can't be saved: nothing is forgotten, and nothing that it needs is dropped. */
+START_TEST(forgetting_fails)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_checkpoint first = sync_for(s, &replica);
+
+	ck_assert_int_eq(source_change(s, fd, 1), 0);
+	source_roll(s);
+	faultio_arm(&source_fault, FAULTIO_ALL & ~FAULTIO_CLOSE, 1, -ENOSPC, 0);
+	ck_assert_int_eq(bmf_source_forget(s, &replica), -ENOSPC);
+	faultio_arm(&source_fault, 0, 0, 0, 0);
+	ck_assert_uint_eq(cursor_of(s).at, first.number);
+	ck_assert_int_eq(source_change(s, fd, 2), 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert(is_known(&first));
+	ck_assert(delta_has(fd, first.number, 1));
+	close(fd);
+}
+END_TEST
 
 /* What a save that failed did not get to the disk, a later checkpoint does. */
 START_TEST(what_was_not_saved_is_saved_later)
@@ -245,6 +358,9 @@ int main(void)
 	tcase_add_checked_fixture(tcase, source_setup, source_teardown);
 	tcase_add_test(tcase, arrival_is_believed_by_uuid);
 	tcase_add_test(tcase, both_ends_of_a_sync_are_kept);
+	tcase_add_loop_test(tcase, one_of_two_is_forgotten, 0, 4);
+	tcase_add_test(tcase, forgotten_during_its_sync);
+	tcase_add_test(tcase, forgetting_fails);
 	tcase_add_test(tcase, what_was_not_saved_is_saved_later);
 	tcase_add_test(tcase, what_goes_while_a_checkpoint_is_made_keeps_its_bits);
 	tcase_add_test(tcase, what_goes_before_it_was_seen_has_no_bits);

@@ -42,14 +42,15 @@ struct shared {
 	uint64_t sequence; /* of the last write begun */
 	uint64_t at;	   /* the replica's checkpoint, 0: none */
 	struct bmf_uuid at_uuid;
-	uint64_t crashes, clean_ends, blocks_checked, bits_extra, full;
+	struct bmf_checkpoint rare; /* where another one is, that comes seldom, and is forgotten */
+	uint64_t crashes, clean_ends, blocks_checked, bits_extra, full, rare_known, rare_gone;
 	uint64_t committed; /* newest checkpoint whose content is noted below */
 	uint64_t content[CHECKPOINTS][IMAGES][BLOCKS];
 };
 
 static struct shared *shared;
 static unsigned int seed;
-static const struct bmf_uuid replica = { { 1, 2, 3 } };
+static const struct bmf_uuid replica = { { 1, 2, 3 } }, rare_replica = { { 1, 2, 2 } };
 
 /* An io table that ends the process at a given call. */
 static long calls_left;
@@ -257,6 +258,20 @@ static void roll_over(struct bmf_source *s)
 	shared->at_uuid = commit.checkpoint.uuid;
 	if (bmf_source_arrived(s, &replica, &commit.checkpoint, NULL) < 0)
 		_exit(1);
+	if (rand() % 6 == 0) { /* its sync ended at the same time */
+		shared->rare = commit.checkpoint;
+		if (bmf_source_arrived(s, &rare_replica, &commit.checkpoint, NULL) < 0)
+			_exit(1);
+	}
+}
+
+/* It goes on to believe that it is where it was. */
+static void forget(struct bmf_source *s)
+{
+	int r = bmf_source_forget(s, &rare_replica);
+
+	if (r < 0 && r != -ENOENT)
+		_exit(1);
 }
 
 static void child(long calls)
@@ -290,6 +305,10 @@ static void child(long calls)
 				unlinkat(scratch_fd, image_name(from), 0);
 			break;
 		}
+		case 4:
+			if (rand() % 4 == 0)
+				forget(s);
+			break;
 		default:
 			change_image(s, rand() % IMAGES);
 		}
@@ -297,7 +316,8 @@ static void child(long calls)
 	_exit(bmf_source_close(s) < 0 ? 1 : 0);
 }
 
-static void check_image(struct bmf_store *store, const struct bmf_state *state, int i)
+/* Of a replica that is at that checkpoint. */
+static void check_image(struct bmf_store *store, const struct bmf_state *state, int i, uint64_t at)
 {
 	uint64_t now[BLOCKS];
 	struct bmf_history history;
@@ -319,30 +339,47 @@ static void check_image(struct bmf_store *store, const struct bmf_state *state, 
 		shared->full++;
 		return;
 	}
-	r = bmf_chain_delta(history.sidecar, shared->at, state->generation + 1, &delta);
+	r = bmf_chain_delta(history.sidecar, at, state->generation + 1, &delta);
 	if (r == -ENOENT) {
-		ck_assert_uint_gt(history.sidecar->since, shared->at);
+		ck_assert_uint_gt(history.sidecar->since, at);
 		shared->full++;
 		bmf_history_destroy(&history);
 		return;
 	}
 	ck_assert_int_eq(r, 0);
 	for (uint64_t b = 0; b < BLOCKS; b++) {
-		bool differs = now[b] != shared->content[shared->at % CHECKPOINTS][i][b];
+		bool differs = now[b] != shared->content[at % CHECKPOINTS][i][b];
 
 		shared->blocks_checked++;
 		if (differs && !bmf_bits_test(delta, b))
-			ck_abort_msg(
-				"image%d block %llu was missed: was %llu at checkpoint %llu, "
-				"is %llu",
-				i, (unsigned long long)b,
-				(unsigned long long)shared->content[shared->at % CHECKPOINTS][i][b],
-				(unsigned long long)shared->at, (unsigned long long)now[b]);
+			ck_abort_msg("image%d block %llu was missed: was %llu at checkpoint %llu, "
+				     "is %llu",
+				     i, (unsigned long long)b,
+				     (unsigned long long)shared->content[at % CHECKPOINTS][i][b],
+				     (unsigned long long)at, (unsigned long long)now[b]);
 		if (!differs && bmf_bits_test(delta, b))
 			shared->bits_extra++;
 	}
 	bmf_bits_free(delta);
 	bmf_history_destroy(&history);
+}
+
+/* It is updated by bits only where its checkpoint is known, and then they are all there. */
+static void check_rare(struct bmf_store *store, const struct bmf_state *state)
+{
+	const struct bmf_checkpoint *known = bmf_state_checkpoint(state, shared->rare.number);
+	const struct bmf_cursor *cursor = bmf_state_cursor(state, &rare_replica);
+
+	if (!known || !bmf_uuid_equal(&known->uuid, &shared->rare.uuid)) {
+		ck_assert(!cursor || cursor->at != shared->rare.number);
+		shared->rare_gone += shared->rare.number != 0;
+		return;
+	}
+	shared->rare_known++;
+	if (state->generation - known->number >= CHECKPOINTS)
+		return; /* what it was has been overwritten */
+	for (int i = 0; i < IMAGES; i++)
+		check_image(store, state, i, known->number);
 }
 
 /* Looks at the source as the next one to open it would. */
@@ -361,7 +398,8 @@ static void inspect(void)
 		if (shared->at) {
 			ck_assert_ptr_nonnull(bmf_state_checkpoint(state, shared->at));
 			for (int i = 0; i < IMAGES; i++)
-				check_image(store, state, i);
+				check_image(store, state, i, shared->at);
+			check_rare(store, state);
 		}
 		bmf_state_free(state);
 	} else {
@@ -412,12 +450,15 @@ START_TEST(dies_at_any_call)
 		inspect();
 	}
 	printf("test_source: %llu kills, %llu clean ends, %llu blocks checked, %llu needless bits, "
-	       "%llu images without history\n",
+	       "%llu images without history, a rare replica known %llu times, unknown %llu\n",
 	       (unsigned long long)shared->crashes, (unsigned long long)shared->clean_ends,
 	       (unsigned long long)shared->blocks_checked, (unsigned long long)shared->bits_extra,
-	       (unsigned long long)shared->full);
+	       (unsigned long long)shared->full, (unsigned long long)shared->rare_known,
+	       (unsigned long long)shared->rare_gone);
 	ck_assert_uint_gt(shared->crashes, (uint64_t)rounds / 10);
 	ck_assert_uint_gt(shared->blocks_checked, (uint64_t)rounds * 10);
+	ck_assert_uint_gt(shared->rare_known, (uint64_t)rounds / 20);
+	ck_assert_uint_gt(shared->rare_gone, (uint64_t)rounds / 20);
 }
 END_TEST
 

@@ -155,6 +155,38 @@ START_TEST(test_cursors)
 }
 END_TEST
 
+/* Each in turn, from a fresh copy: the others stay what they were, and in order. */
+START_TEST(test_forget)
+{
+	struct bmf_state *whole = new_state(), *state;
+	struct bmf_uuid uuid;
+
+	for (int i = 0; i < 10; i++)
+		checkpoint(whole);
+	for (uint8_t i = 1; i <= 4; i++)
+		cursor(whole, i, i, i + 1);
+	for (uint8_t gone = 1; gone <= 4; gone++) {
+		ck_assert_int_eq(bmf_state_copy(whole, &state), 0);
+		uuid = uuid_of(gone);
+		ck_assert_int_eq(bmf_state_forget(state, &uuid), 0);
+		ck_assert_int_eq(bmf_state_forget(state, &uuid), -ENOENT);
+		ck_assert_uint_eq(state->ncursors, 3);
+		for (uint8_t i = 1; i <= 4; i++) {
+			struct bmf_cursor *c;
+
+			uuid = uuid_of(i);
+			c = bmf_state_cursor(state, &uuid);
+			ck_assert_int_eq(c != NULL, i != gone);
+			ck_assert(!c || (c->at == i && c->pending == i + 1u));
+		}
+		cursor(state, gone, 0, 0);
+		ck_assert_uint_eq(state->ncursors, 4);
+		bmf_state_free(state);
+	}
+	bmf_state_free(whole);
+}
+END_TEST
+
 START_TEST(test_needs)
 {
 	struct bmf_state *state = new_state();
@@ -439,6 +471,7 @@ int main(void)
 	tcase_add_test(tests, test_new);
 	tcase_add_test(tests, test_checkpoints);
 	tcase_add_test(tests, test_cursors);
+	tcase_add_test(tests, test_forget);
 	tcase_add_test(tests, test_needs);
 	tcase_add_test(tests, test_golden);
 	tcase_add_test(tests, test_random_round_trip);

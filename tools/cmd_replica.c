@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd_replica.c - mirrorctl replica: shows the replicas that a source knows, and forgets them */
+#include "config.h"
+
+#include "tools/action.h"
+#include "tools/fail.h"
+#include "tools/output.h"
+#include "tools/replicas_json.h"
+#include "tools/source_view.h"
+#include "tools/status.h"
+#include "tools/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int no_source(const char *path, struct bmf_error *err)
+{
+	return fail_text(err, -ENOENT, "open source", path, NULL,
+			 "it is no source: it has never been mounted or synced from");
+}
+
+static int failed(const struct bmf_error *err, int r)
+{
+	output_error("%s", err->code ? err->text : fail_reason(r));
+	return EXIT_FAILURE;
+}
+
+/* ---- list ---- */
+
+static int print_list_json(const struct replicas *replicas)
+{
+	json_t *document = json_object();
+
+	json_object_set_new(document, "replicas", replicas_json(replicas));
+	return json_print(document);
+}
+
+static const char *time_or_dash(int64_t time_ns, char buf[TEXT_TIME])
+{
+	return time_ns ? text_time(time_ns, buf) : "-";
+}
+
+static void print_item(const struct replicas_item *item)
+{
+	char made[TEXT_TIME], seen[TEXT_TIME], dirty[TEXT_BYTES], held[TEXT_BYTES];
+	char uuid[BMF_UUID_TEXT], name[TEXT_NAME];
+	const struct bmf_cursor *cursor = item->cursor;
+
+	printf("%10llu  %-20s  %-20s  %10s  %10s  %s  %s", (unsigned long long)cursor->at,
+	       time_or_dash(item->at_ns, made), time_or_dash(item->seen_ns, seen),
+	       text_bytes(item->dirty, dirty), text_bytes(item->held_nbytes, held),
+	       bmf_uuid_format(&cursor->replica, uuid),
+	       text_quote(cursor->label, name, sizeof(name)));
+	if (cursor->pending)
+		printf(" (a sync to %llu was begun)", (unsigned long long)cursor->pending);
+	puts("");
+}
+
+static int print_list_text(const struct replicas *replicas)
+{
+	if (replicas->n > 0)
+		printf("%10s  %-20s  %-20s  %10s  %10s  %-36s  %s\n", "CHECKPOINT", "MADE", "SEEN",
+		       "DIRTY", "HELD", "UUID", "WHERE");
+	for (size_t i = 0; i < replicas->n; i++)
+		print_item(&replicas->items[i]);
+	return output_finish();
+}
+
+static int list(const char *path, const char *replica, const struct options *options)
+{
+	struct bmf_error err = { 0 };
+	struct status status;
+	int r = status_read(path, &status, &err);
+
+	(void)replica;
+	if (r == 0 && !status.is_source) {
+		status_destroy(&status);
+		r = no_source(path, &err);
+	}
+	if (r < 0)
+		return failed(&err, r);
+	r = options->given & OPTION_JSON ? print_list_json(&status.replicas)
+					 : print_list_text(&status.replicas);
+	status_destroy(&status);
+	if (r < 0)
+		output_error("write to standard output: %s", fail_reason(r));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- forget ---- */
+
+/* Only looks, so that a directory that is no source doesn't become one. */
+static int find(const char *path, const char *word, struct bmf_uuid *ret, struct bmf_error *err)
+{
+	struct bmf_state *state = NULL;
+	struct source_view view;
+	int r = source_view_locate(path, &view, err);
+
+	if (r < 0)
+		return r;
+	r = source_view_read(&view, err);
+	if (r == -ENOENT)
+		r = no_source(path, err);
+	if (r == 0)
+		r = source_view_state(&view, &state, err);
+	if (r == 0)
+		r = replicas_find(state, word, ret, err);
+	bmf_state_free(state);
+	source_view_close(&view, NULL);
+	return r;
+}
+
+static int forget(const char *path, const char *word, const struct options *options)
+{
+	struct bmf_error err = { 0 }, why = { 0 };
+	struct source_view view;
+	struct bmf_uuid replica;
+	int r = find(path, word, &replica, &err), closed;
+
+	(void)options;
+	if (r == 0)
+		r = source_view_locate(path, &view, &err);
+	if (r < 0)
+		return failed(&err, r);
+	r = source_view_track(&view, &err);
+	if (r == 0)
+		r = source_view_forget(&view, &replica, &err);
+	closed = source_view_close(&view, &why);
+	if (r < 0)
+		return failed(&err, r);
+	return closed < 0 ? failed(&why, closed) : EXIT_SUCCESS;
+}
+
+/* ---- the verb ---- */
+
+static const struct action actions[] = {
+	{ "list", 1, 1, OPTION_JSON, list },
+	{ "forget", 2, 2, 0, forget },
+	{ 0 },
+};
+
+int cmd_replica(const struct command *command, char *const args[], const struct options *options)
+{
+	return action_run(command, actions, "a replica", args, options);
+}
