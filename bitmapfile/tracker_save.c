@@ -148,16 +148,23 @@ static int add_copy(struct bmf_sidecar *doc, uint64_t first, uint64_t last,
 
 /*
  * Adds a section to the document, under the numbers that the state on disk knows: a
- * generation beyond the durable one goes into the last that is not.
+ * generation beyond the durable one goes into the last that is not.  If the image rested up to
+ * that, it gets a section of its own, or merging would lead from it into what is before.
  */
 static int add_durable(struct bmf_sidecar *doc, uint64_t first, uint64_t last,
 		       const struct bmf_bits *bits, uint64_t durable)
 {
+	struct bmf_section *end;
+
 	if (first <= durable)
 		return add_copy(doc, first, last < durable ? last : durable, bits);
 	if (doc->nsections == 0) /* adopted in a generation that isn't durable yet */
 		return add_copy(doc, durable, durable, bits);
-	return bmf_bits_union_into(doc->sections[doc->nsections - 1].bits, bits);
+	end = &doc->sections[doc->nsections - 1];
+	if (end->first == durable || !bmf_bits_is_empty(end->bits))
+		return bmf_bits_union_into(end->bits, bits);
+	end->last = durable - 1;
+	return add_copy(doc, durable, durable, bits);
 }
 
 /* Everything that the tracker knows, as a sidecar of its own. */

@@ -233,6 +233,37 @@ START_TEST(forgetting_fails)
 }
 END_TEST
 
+/*
+ * A checkpoint that is not durable yet, or never will be: what is saved meanwhile goes under the
+ * number before, and an image that rested until then keeps the boundary there.
+ */
+START_TEST(saved_ahead_of_the_state_after_a_rest)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_checkpoint first = sync_for(s, &replica), last;
+	struct bmf_commit commit;
+	struct bmf_error err;
+
+	ck_assert_int_eq(source_change(s, fd, 1), 0);
+	for (int i = 0; i < 3; i++)
+		source_roll(s);
+	last = sync_for(s, &other_replica);
+	bmf_source_advance(s);
+	faultio_arm(&source_fault, FAULTIO_ALL & ~FAULTIO_CLOSE, 1, -ENOSPC, 0);
+	ck_assert_int_lt(bmf_source_commit(s, NULL, NULL, &commit, &err), 0);
+	faultio_arm(&source_fault, 0, 0, 0, 0);
+	ck_assert_int_eq(source_change(s, fd, 200), 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+
+	ck_assert(delta_has(fd, first.number, 1));
+	ck_assert(delta_has(fd, first.number, 200));
+	ck_assert(delta_has(fd, last.number, 200));
+	ck_assert(!delta_has(fd, last.number, 1));
+	close(fd);
+}
+END_TEST
+
 /* What a save that failed did not get to the disk, a later checkpoint does. */
 START_TEST(what_was_not_saved_is_saved_later)
 {
@@ -361,6 +392,7 @@ int main(void)
 	tcase_add_loop_test(tcase, one_of_two_is_forgotten, 0, 4);
 	tcase_add_test(tcase, forgotten_during_its_sync);
 	tcase_add_test(tcase, forgetting_fails);
+	tcase_add_test(tcase, saved_ahead_of_the_state_after_a_rest);
 	tcase_add_test(tcase, what_was_not_saved_is_saved_later);
 	tcase_add_test(tcase, what_goes_while_a_checkpoint_is_made_keeps_its_bits);
 	tcase_add_test(tcase, what_goes_before_it_was_seen_has_no_bits);
