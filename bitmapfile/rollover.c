@@ -196,22 +196,6 @@ static void ids_clear(struct bmf_ids *ids)
 	*ids = (struct bmf_ids){ 0 };
 }
 
-/*
- * Not before every image has been seen: what a crash left armed is in no sidecar's bits, and
- * one that is looked at by nobody would be read as if all were well (I1).
- */
-void bmf_source_unlinking(struct bmf_source *s, int fd)
-{
-	struct bmf_uuid id;
-
-	if (!atomic_load(&s->committing) || !atomic_load(&s->leftovers_gone) ||
-	    bmf_identity_read(s->io, fd, &id) < 0)
-		return;
-	pthread_mutex_lock(&s->table_lock);
-	ids_add(&s->spared, &id);
-	pthread_mutex_unlock(&s->table_lock);
-}
-
 enum settled {
 	UNKNOWN,  /* there is no history */
 	LEFTOVER, /* there is, but for what a crash left armed */
@@ -234,6 +218,69 @@ static int look_at(struct adoption *a, int fd, struct bmf_uuid *ret_id)
 	*ret_id = history.id;
 	bmf_history_destroy(&history);
 	return (int)found;
+}
+
+/*
+ * Will readers find in its sidecar, when R3 is over, all that changed before R1?  For a tracker:
+ * if it knew everything before R3 began, which then saves it, or if that is saved already.
+ */
+static bool tracker_is_settled(struct bmf_tracker *t)
+{
+	struct bmf_source *s = t->source;
+	bool loaded, saving, needed;
+
+	pthread_mutex_lock(&t->lock);
+	loaded = t->loaded;
+	pthread_mutex_unlock(&t->lock);
+	/* after it: R3 collects trackers under that lock */
+	pthread_mutex_lock(&s->table_lock);
+	saving = s->saving;
+	pthread_mutex_unlock(&s->table_lock);
+	pthread_mutex_lock(&t->lock);
+	needed = bmf_tracker_needs_save(t);
+	pthread_mutex_unlock(&t->lock);
+	return loaded && (!saving || !needed);
+}
+
+/* Without a tracker: if no crash has left anything armed in it (I1). */
+static bool image_is_settled(struct bmf_source *s, int fd)
+{
+	struct adoption a = { .source = s };
+	struct bmf_uuid id;
+	bool settled;
+
+	if (bmf_source_state(s, &a.state) < 0)
+		return false;
+	settled = look_at(&a, fd, &id) == SETTLED;
+	bmf_state_free(a.state);
+	return settled;
+}
+
+static bool is_settled(struct bmf_source *s, int fd)
+{
+	struct bmf_tracker *t;
+	bool settled;
+
+	if (atomic_load(&s->leftovers_gone))
+		return true;
+	t = bmf_source_find(s, fd);
+	if (!t)
+		return image_is_settled(s, fd);
+	settled = tracker_is_settled(t);
+	bmf_tracker_put(t);
+	return settled;
+}
+
+void bmf_source_unlinking(struct bmf_source *s, int fd)
+{
+	struct bmf_uuid id;
+
+	if (!atomic_load(&s->committing) || bmf_identity_read(s->io, fd, &id) < 0 ||
+	    !is_settled(s, fd))
+		return;
+	pthread_mutex_lock(&s->table_lock);
+	ids_add(&s->spared, &id);
+	pthread_mutex_unlock(&s->table_lock);
 }
 
 /* Only at a checkpoint: what an adopted image was at it is what the new history starts from. */
@@ -423,6 +470,9 @@ int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, cons
 	if (r < 0)
 		bmf_error_set(err, r, "save state: %s", strerror(-r));
 	if (r == 0) {
+		pthread_mutex_lock(&s->table_lock);
+		s->saving = true;
+		pthread_mutex_unlock(&s->table_lock);
 		r = save_unsaved(s);
 		if (r < 0)
 			bmf_error_set(err, r, "save sidecars: %s", strerror(-r));
@@ -437,6 +487,7 @@ int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, cons
 	atomic_store(&s->committing, false);
 	pthread_mutex_lock(&s->table_lock);
 	ids_clear(&s->spared);
+	s->saving = false;
 	pthread_mutex_unlock(&s->table_lock);
 	pthread_mutex_unlock(&s->rollover_lock);
 	if (r == 0)
