@@ -221,62 +221,31 @@ static int look_at(struct adoption *a, int fd, struct bmf_uuid *ret_id)
 }
 
 /*
- * Will readers find in its sidecar, when R3 is over, all that changed before R1?  For a tracker:
- * if it knew everything before R3 began, which then saves it, or if that is saved already.
+ * Makes its sidecar tell all that changed before R1, as what a crash left armed is in no bits until
+ * somebody loads it (I1).  Where every image has been seen, R3 sees to that.
  */
-static bool tracker_is_settled(struct bmf_tracker *t)
-{
-	struct bmf_source *s = t->source;
-	bool loaded, saving, needed;
-
-	pthread_mutex_lock(&t->lock);
-	loaded = t->loaded;
-	pthread_mutex_unlock(&t->lock);
-	/* after it: R3 collects trackers under that lock */
-	pthread_mutex_lock(&s->table_lock);
-	saving = s->saving;
-	pthread_mutex_unlock(&s->table_lock);
-	pthread_mutex_lock(&t->lock);
-	needed = bmf_tracker_needs_save(t);
-	pthread_mutex_unlock(&t->lock);
-	return loaded && (!saving || !needed);
-}
-
-/* Without a tracker: if no crash has left anything armed in it (I1). */
-static bool image_is_settled(struct bmf_source *s, int fd)
-{
-	struct adoption a = { .source = s };
-	struct bmf_uuid id;
-	bool settled;
-
-	if (bmf_source_state(s, &a.state) < 0)
-		return false;
-	settled = look_at(&a, fd, &id) == SETTLED;
-	bmf_state_free(a.state);
-	return settled;
-}
-
-static bool is_settled(struct bmf_source *s, int fd)
+static bool settle(struct bmf_source *s, int fd)
 {
 	struct bmf_tracker *t;
-	bool settled;
+	int r = 0;
 
 	if (atomic_load(&s->leftovers_gone))
 		return true;
-	t = bmf_source_find(s, fd);
-	if (!t)
-		return image_is_settled(s, fd);
-	settled = tracker_is_settled(t);
+	if (bmf_source_track(s, fd, &t) < 0)
+		return false;
+	pthread_mutex_lock(&t->lock);
+	if (bmf_tracker_needs_save(t))
+		r = bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0);
+	pthread_mutex_unlock(&t->lock);
 	bmf_tracker_put(t);
-	return settled;
+	return r == 0;
 }
 
 void bmf_source_unlinking(struct bmf_source *s, int fd)
 {
 	struct bmf_uuid id;
 
-	if (!atomic_load(&s->committing) || bmf_identity_read(s->io, fd, &id) < 0 ||
-	    !is_settled(s, fd))
+	if (!atomic_load(&s->committing) || bmf_identity_read(s->io, fd, &id) < 0 || !settle(s, fd))
 		return;
 	pthread_mutex_lock(&s->table_lock);
 	ids_add(&s->spared, &id);
@@ -470,9 +439,6 @@ int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, cons
 	if (r < 0)
 		bmf_error_set(err, r, "save state: %s", strerror(-r));
 	if (r == 0) {
-		pthread_mutex_lock(&s->table_lock);
-		s->saving = true;
-		pthread_mutex_unlock(&s->table_lock);
 		r = save_unsaved(s);
 		if (r < 0)
 			bmf_error_set(err, r, "save sidecars: %s", strerror(-r));
@@ -487,7 +453,6 @@ int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, cons
 	atomic_store(&s->committing, false);
 	pthread_mutex_lock(&s->table_lock);
 	ids_clear(&s->spared);
-	s->saving = false;
 	pthread_mutex_unlock(&s->table_lock);
 	pthread_mutex_unlock(&s->rollover_lock);
 	if (r == 0)

@@ -288,21 +288,6 @@ bool bmf_source_has(struct bmf_source *s, const struct stat *st)
 	return has;
 }
 
-struct bmf_tracker *bmf_source_find(struct bmf_source *s, int fd)
-{
-	struct bmf_tracker *t;
-	struct stat st;
-
-	if (s->io->fstat(s->io, fd, &st) < 0)
-		return NULL;
-	pthread_mutex_lock(&s->table_lock);
-	t = find_locked(s, &st);
-	if (t)
-		t->refs++;
-	pthread_mutex_unlock(&s->table_lock);
-	return t;
-}
-
 void bmf_source_unlinked(struct bmf_source *s, const struct stat *st)
 {
 	struct bmf_tracker *t;

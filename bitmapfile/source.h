@@ -164,8 +164,7 @@ uint64_t bmf_source_departed(struct bmf_source *source);
 /*
  * To be called before a name of the image that is open as fd goes.  A checkpoint that is being
  * made has the image yet, so it leaves it its sidecar: the next one removes it.  Does nothing
- * while no checkpoint is being made; where it fails, or can't tell what a crash has left armed in
- * the image, that is copied in full.
+ * while no checkpoint is being made; where it fails the image is copied in full.
  */
 void bmf_source_unlinking(struct bmf_source *source, int fd);
 

@@ -120,7 +120,6 @@ struct bmf_source {
 	struct bmf_tracker *table[BMF_TABLE_BUCKETS];
 	size_t ntrackers;
 	_Atomic uint64_t departed; /* trackers that left the table */
-	bool saving; /* R3 has begun, of the checkpoint that is being made */
 	/* Images that lost a name while a checkpoint was made: those whose sidecars R5 spares. */
 	struct bmf_ids spared;
 };
@@ -207,9 +206,6 @@ void bmf_source_notice(struct bmf_source *source, const struct bmf_tracker *trac
 
 /* Takes a tracker out of the table; table_lock is held. */
 void bmf_source_unlist_locked(struct bmf_source *source, struct bmf_tracker *tracker);
-
-/* The tracker of the image open as fd, if there is one, with a reference; or NULL. */
-struct bmf_tracker *bmf_source_find(struct bmf_source *source, int fd);
 
 /*
  * All trackers at this moment, each with a reference.  The caller frees the array and
