@@ -61,6 +61,18 @@ complete() {
 	[ "$("$MIRRORCTL" status --json "$1" | jq .replica.complete)" = true ]
 }
 
+# slow_fsyncs PID MICROSECONDS: each fsync of that process takes so long, until $tracer is stopped
+slow_fsyncs() {
+	strace -f -qq -o trace -e trace=fsync -e inject=fsync:delay_enter="$2" -p "$1" &
+	tracer=$!
+	cleanup_fn stop_process "$tracer"
+	wait_for 20 traced "$1" || skip "can't trace"
+}
+
+traced() {
+	! grep -q '^TracerPid:[[:space:]]0$' "/proc/$1/status"
+}
+
 # catches PID NUMBER: does it catch that signal by now, or is it gone?
 catches() {
 	local mask

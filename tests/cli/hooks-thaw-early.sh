@@ -33,13 +33,7 @@ mount_source s
 daemon=${daemon_of[$work/s]}
 WAY=/proc/$daemon/fd/$(find "/proc/$daemon/fd" -lname "$work/s" -printf '%f\n' | head -n 1)
 ./state >/dev/null
-strace -f -qq -o trace -e trace=fsync -e inject=fsync:delay_enter=2000000 -p "$daemon" &
-tracer=$!
-cleanup_fn stop_process "$tracer"
-traced() {
-	! grep -q '^TracerPid:[[:space:]]0$' "/proc/$daemon/status"
-}
-wait_for 20 traced || skip "can't trace"
+slow_fsyncs "$daemon" 2000000
 "$MIRRORCTL" snapshot create --json s x "${hooks[@]}" >sync.json
 stop_process "$tracer"
 grep -q fsync trace || fail "nothing was slow: $(cat trace)"

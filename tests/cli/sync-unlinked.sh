@@ -20,13 +20,7 @@ done
 cp s/removed s/replaced .
 
 # The instant is over, and the guests go on, long before all of the checkpoint is durable.
-strace -f -qq -o trace -e trace=fsync -e inject=fsync:delay_enter=500000 -p "$daemon" &
-tracer=$!
-cleanup_fn stop_process "$tracer"
-traced() {
-	! grep -q '^TracerPid:[[:space:]]0$' "/proc/$daemon/status"
-}
-wait_for 20 traced || skip "can't trace"
+slow_fsyncs "$daemon" 500000
 must_sync 0 s d --post-hook 'rm s/removed; mv s/stays s/replaced'
 stop_process "$tracer"
 grep -q fsync trace || fail "nothing was slow: $(cat trace)"
