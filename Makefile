@@ -97,9 +97,10 @@ tools_src := $(wildcard tools/*.c)
 unit_src := $(wildcard tests/unit/test_*.c)
 helper_src := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 client_src := $(wildcard tests/clients/*.c)
-c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src)
+fuzz_src := $(wildcard tests/fuzz/*.c)
+c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src) $(fuzz_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
-scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/bench/run \
+scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/bench/run tests/fuzz/run \
 	tests/guest/init tests/powercut/phases \
 	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash tests/*/*.job)
 mutants := $(wildcard tests/mutants/*.patch)
@@ -170,8 +171,9 @@ endif
 faultmem_ldflags = $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup \
 	fdopendir emalloc erealloc)
 comma := ,
-faultmem_tests = test_faults test_snapshot test_snapshot_tree
+faultmem_tests = test_faults test_snapshot test_snapshot_tree test_stream_faults
 $(addprefix $(BUILD)/tests/unit/,$(faultmem_tests)): unit_ldflags = $(faultmem_ldflags)
+$(BUILD)/tests/unit/test_stream_faults: unit_ldflags += -Wl,--wrap=read,--wrap=write
 
 $(unit_programs): %: %.o $(libraries)
 	$(call say,LD,$@)$(CC) $(all_ldflags) $(unit_ldflags) -o $@ $^ $(test_libs)
@@ -243,6 +245,20 @@ check-tsan: ## unit tests under ThreadSanitizer
 .PHONY: mutants
 mutants: | config.h ## do the tests notice mistakes?  (all; or MUTANTS="NAME...")
 	@tests/mutants/run $(MUTANTS)
+
+# clang's libFuzzer, with sanitizers; begins with the golden files.  What it finds is
+# written next to its corpus, below $(BUILD)/fuzz.
+.PHONY: fuzz run-fuzz
+fuzz: ## give the stream reader hostile bytes for FUZZ_SECONDS=60
+	@$(MAKE) --no-print-directory run-fuzz BUILD='$(BUILD)/fuzz' CC=clang WERROR= DEBUG=1 \
+		SANITIZE=address,undefined,fuzzer-no-link
+
+fuzz_programs := $(fuzz_src:%.c=$(BUILD)/%)
+$(fuzz_programs): %: %.o $(libraries)
+	$(call say,LD,$@)$(CC) $(all_ldflags) -fsanitize=fuzzer -o $@ $^ $(tools_libs)
+
+run-fuzz: $(fuzz_programs)
+	@tests/fuzz/run '$(BUILD)' $(or $(FUZZ_SECONDS),60) $(fuzz_programs)
 
 .PHONY: torture
 torture: all tests ## random tests, with many kills, for TORTURE=60 minutes

@@ -32,7 +32,7 @@ struct stream_reader {
 	enum stream_type type;
 	size_t payload_nbytes;
 	uint64_t offset;
-	uint8_t *unpacked;    /* STREAM_EXTENT_MAX */
+	uint8_t *unpacked;    /* STREAM_EXTENT_MAX; NULL until it is needed */
 	struct xattr *xattrs; /* of the last node */
 	size_t xattrs_room;
 	XXH3_state_t *digest;  /* of the stream */
@@ -130,12 +130,10 @@ static int prepare(struct stream_reader *reader, int fd, const char *name)
 	int r = stream_input_init(&reader->input, fd);
 
 	reader->name = strdup(name);
-	reader->unpacked = malloc(STREAM_EXTENT_MAX);
 	reader->digest = XXH3_createState();
 	reader->content = XXH3_createState();
 	reader->zstd = ZSTD_createDCtx();
-	if (r < 0 || !reader->name || !reader->unpacked || !reader->digest || !reader->content ||
-	    !reader->zstd)
+	if (r < 0 || !reader->name || !reader->digest || !reader->content || !reader->zstd)
 		return -ENOMEM;
 	XXH3_128bits_reset(reader->digest);
 	return 0;
@@ -277,6 +275,10 @@ static int unpack(struct stream_reader *reader, const uint8_t *stored, size_t st
 	    ZSTD_getFrameContentSize(stored, stored_nbytes) != raw_nbytes ||
 	    ZSTD_findFrameCompressedSize(stored, stored_nbytes) != stored_nbytes)
 		return -EBADMSG;
+	if (!reader->unpacked)
+		reader->unpacked = malloc(STREAM_EXTENT_MAX);
+	if (!reader->unpacked)
+		return -ENOMEM;
 	n = ZSTD_decompressDCtx(reader->zstd, reader->unpacked, raw_nbytes, stored, stored_nbytes);
 	if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
 		return -ENOMEM; /* says nothing of the stream */
@@ -303,8 +305,9 @@ static int decode_data(struct stream_reader *reader, uint8_t *payload, struct st
 		ret->data.bytes = stored;
 		return stored_nbytes == ret->data.nbytes ? 0 : -EBADMSG;
 	case STREAM_ZSTD:
+		r = unpack(reader, stored, stored_nbytes, ret->data.nbytes, why);
 		ret->data.bytes = reader->unpacked;
-		return unpack(reader, stored, stored_nbytes, ret->data.nbytes, why);
+		return r;
 	default:
 		*why = "its encoding is unknown";
 		return -EBADMSG;

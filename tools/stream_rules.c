@@ -241,8 +241,8 @@ int stream_rules_node(struct stream_rules *rules, const struct stream_node *node
 	r = note_due(rules, node);
 	if (r < 0)
 		return r;
-	strcpy(rules->path, node->path);
-	strcpy(rules->link, node->path);
+	memcpy(rules->path, node->path, strlen(node->path) + 1);
+	memcpy(rules->link, node->path, strlen(node->path) + 1);
 	rules->mode = node->meta.st.st_mode;
 	rules->totals.nodes++;
 	return 0;
@@ -260,7 +260,7 @@ int stream_rules_link(struct stream_rules *rules, const char *path, const char *
 		return refuse(ret_why, fault);
 	if (tree_compare_paths(rules->link, path) >= 0)
 		return refuse(ret_why, "its path is out of order");
-	strcpy(rules->link, path);
+	memcpy(rules->link, path, strlen(path) + 1);
 	rules->totals.links++;
 	return 0;
 }
