@@ -13,6 +13,7 @@
 #include "bitmapfile/uuid.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <xxhash.h>
@@ -63,5 +64,8 @@ static inline struct digest digest_of(const void *block, size_t nbytes, uint64_t
 {
 	return digest_from_hash(XXH3_128bits_withSeed(block, nbytes, seed));
 }
+
+/* Of a block of zeros; block_shift: 12 to 21.  0 or -ENOMEM. */
+int digest_of_zero_block(unsigned int block_shift, uint64_t seed, struct digest *ret);
 
 #endif
