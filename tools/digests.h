@@ -57,8 +57,8 @@ struct digests_key {
 /*
  * Opens the file of an image in the directory dir_fd, which must stay open as long as
  * *ret.  -ENOENT: there is none; -EBADMSG: its header is damaged, or it is another
- * replica's, image's or block size's; -EPROTONOSUPPORT: it is newer; err says it.  After
- * each of these create makes one anew.  Without writable nothing is written.
+ * replica's, image's or block size's; -EPROTONOSUPPORT: it is newer; or as from the disk;
+ * err says it.  In any case create makes one anew.  Without writable nothing is written.
  */
 int digests_open(const struct bmf_io *io, int dir_fd, const struct digests_key *key, bool writable,
 		 struct digests **ret, struct bmf_error *err);
@@ -89,19 +89,19 @@ int digests_set_nblocks(struct digests *digests, uint64_t nblocks);
 
 /*
  * Digests of n blocks; those that aren't known are all ones (digest_is_known()), also all
- * beyond the number of blocks.  0, or an error that isn't about the file's content, such
- * as -EBADF; *ret has then been written to in part.
+ * beyond the number of blocks.  0, or an error that isn't damage: of the system, or of an
+ * earlier write, whose page was in memory; ret has then been written to in part.
  */
 int digests_read(struct digests *digests, uint64_t first_block, size_t n, struct digest *ret);
 
 /*
- * Writes digests of n blocks, all below the number of blocks (-EINVAL); digests NULL: all
+ * Writes digests of n blocks, all below the number of blocks (-EINVAL); from NULL: all
  * are zero blocks, which costs next to nothing however many they are.  Unknown ones may be
  * written too.  An error may be that of an earlier write, whose page was in memory;
  * after one any of the digests written since the last flush may be old, new or unknown.
  */
 int digests_write(struct digests *digests, uint64_t first_block, uint64_t n,
-		  const struct digest *digest);
+		  const struct digest *from);
 
 /* Makes all that was written durable (fsync).  Errors as those of write. */
 int digests_flush(struct digests *digests);
