@@ -18,7 +18,8 @@ struct taken {
 	struct digest *digests; /* room for nblocks from first; NULL: only counts */
 	uint64_t first, next, nblocks, calls;
 	struct digest zero;
-	uint64_t fail_at; /* the call that fails; 0: none */
+	uint64_t data_block; /* one that is no zero block */
+	uint64_t fail_at;    /* the call that fails; 0: none */
 };
 
 static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest *digests)
@@ -30,6 +31,7 @@ static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest
 	ck_assert_uint_eq(first_block, taken->next);
 	ck_assert_uint_gt(n, 0);
 	ck_assert(!digests || n <= DIGESTER_BATCH);
+	ck_assert(digests || first_block != taken->data_block);
 	taken->next += n;
 	if (!taken->digests)
 		return 0;
@@ -173,7 +175,7 @@ END_TEST
 
 START_TEST(a_failing_take_ends_the_range)
 {
-	struct taken taken = { .fail_at = 1 };
+	struct taken taken = { .data_block = UINT64_MAX, .fail_at = 1 };
 	struct digester *digester = new_digester(12, &taken);
 
 	ck_assert_int_eq(digester_begin(digester, 0), 0);

@@ -524,6 +524,32 @@ START_TEST(without_holes_zeros_are_written)
 }
 END_TEST
 
+/* Neither what is in memory nor what is left in the file comes back later. */
+START_TEST(what_went_comes_not_back)
+{
+	struct digest got, mark = make_digest(260, 1), zero = zero_digest();
+	struct digests *file = create_file(765);
+	struct faultio fault;
+
+	ck_assert_int_eq(digests_write(file, 260, 1, &mark), 0);
+	ck_assert_int_eq(digests_write(file, 255, 510, NULL), 0);
+	ck_assert_int_eq(digests_close(file), 0);
+	faultio_init(&fault, &bmf_io_posix);
+	file = open_file(&fault.io);
+	for (int fail = 0; fail < 2; fail++) {
+		ck_assert_int_eq(digests_read(file, 260, 1, &got), 0);
+		ck_assert(digest_equal(&got, &zero));
+		ck_assert_int_eq(digests_write(file, 260, 1, &mark), 0);
+		faultio_arm(&fault, FAULTIO_FTRUNCATE, (unsigned long)fail, -EIO, 0);
+		ck_assert_int_eq(digests_set_nblocks(file, 255), fail ? -EIO : 0);
+		ck_assert_int_eq(digests_set_nblocks(file, 765), 0);
+	}
+	ck_assert_int_eq(digests_read(file, 260, 1, &got), 0);
+	ck_assert(digest_equal(&got, &zero));
+	ck_assert_int_eq(digests_close(file), 0);
+}
+END_TEST
+
 /* --- the rest */
 
 static bool exists(const char *name)
@@ -619,6 +645,7 @@ int main(void)
 	tcase_add_test(tc, any_call_may_fail);
 	tcase_add_test(tc, a_failed_fsync_is_never_made_good);
 	tcase_add_test(tc, without_holes_zeros_are_written);
+	tcase_add_test(tc, what_went_comes_not_back);
 	suite_add_tcase(suite, tc);
 	tc = new_case("removing");
 	tcase_add_test(tc, others_are_removed);
