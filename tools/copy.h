@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * copy.h - brings ranges of one file to another: data as data, holes as holes
+ * copy.h - brings ranges of an image to where they are wanted: data as data, holes as holes
  *
- * Memory is one buffer, whatever the size of the files.  Nothing is durable before the
- * caller's fsync.  Not thread safe.
+ * Memory is one buffer, whatever the size of the files.  Not thread safe.
  */
 #ifndef TOOLS_COPY_H
 #define TOOLS_COPY_H
@@ -16,11 +15,30 @@
 
 #define COPY_BUFFER ((size_t)1 << 20)
 
+struct copy;
+
+/* Where it is wanted.  Each returns 0, or fills a struct copy's failure and returns -errno. */
+struct copy_sink {
+	/* At most COPY_BUFFER bytes.  NULL: they needn't even be read. */
+	int (*data)(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset);
+	/* [offset, end) reads as zeros; counts in copy->zeroed what wasn't that yet. */
+	int (*zeros)(struct copy *copy, uint64_t offset, uint64_t end);
+};
+
+/*
+ * Writes to dest_fd, O_RDWR: holes are punched where the filesystem can.  Nothing is durable
+ * before the caller's fsync.
+ */
+extern const struct copy_sink copy_to_file;
+
+/* Only counts.  dest_fd, if it is not -1, is what would be written to. */
+extern const struct copy_sink copy_to_nowhere;
+
 struct copy {
 	struct source_image *source; /* read in ascending order, and released */
-	int dest_fd;		     /* O_RDWR; in a dry run readable, or -1: there is none */
-	void *buffer;		     /* COPY_BUFFER bytes; the caller's */
-	bool dry_run;		     /* only count */
+	const struct copy_sink *sink;
+	int dest_fd;
+	void *buffer; /* COPY_BUFFER bytes; the caller's */
 
 	/* Told of every step forward in a range; may be NULL. */
 	void (*tick)(void *arg, uint64_t nbytes);
@@ -37,12 +55,13 @@ struct copy {
 };
 
 /*
- * Makes [offset, offset + nbytes) of dest what it is in source.  What the source has
- * no data for (a hole, or beyond its end) reads as zeros in dest afterwards and, where
- * the filesystem can, takes no space.  dest must be at least that long.  0;
- * -ECANCELED when a signal asked to stop; or a negative errno, told in verb,
- * at_source and offset.
+ * Hands [offset, offset + nbytes) of source to the sink, in ascending order, without a gap.  What
+ * the source has no data for (a hole, or beyond its end) is zeros.  0; -ECANCELED when a signal
+ * asked to stop; or a negative errno, told in verb, at_source and offset.
  */
 int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes);
+
+/* For sinks: notes what failed, and returns code. */
+int copy_failed(struct copy *copy, int code, const char *verb, bool at_source, uint64_t offset);
 
 #endif

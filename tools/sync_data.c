@@ -138,7 +138,7 @@ static void tick(void *arg, uint64_t nbytes)
 }
 
 /* A range failed: the message names the image, the side and the place. */
-static int copy_failed(struct sync *s, const struct plan_node *node, int r)
+static int fail_copy(struct sync *s, const struct plan_node *node, int r)
 {
 	if (r == -ECANCELED || !s->copy.verb)
 		return r;
@@ -173,7 +173,7 @@ static int copy_ranges(struct sync *s, const struct plan_node *node, uint64_t si
 	s->copy.source = &s->image;
 	s->copy.tick = tick;
 	s->copy.tick_arg = s;
-	s->copy.dry_run = s->options->dry_run;
+	s->copy.sink = s->options->dry_run ? &copy_to_nowhere : &copy_to_file;
 	s->copy.verb = NULL;
 	if (node->reason != FULL_NONE) {
 		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -182,7 +182,7 @@ static int copy_ranges(struct sync *s, const struct plan_node *node, uint64_t si
 		r = copy_bits(s, node, size);
 	}
 	if (r < 0)
-		return copy_failed(s, node, r);
+		return fail_copy(s, node, r);
 	source_image_release(&s->image, size);
 	return 0;
 }

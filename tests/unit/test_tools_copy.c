@@ -97,7 +97,7 @@ START_TEST(ranges_become_equal)
 		struct copy copy = { .source = &a.image,
 				     .dest_fd = b.fd,
 				     .buffer = buffer,
-				     .dry_run = true,
+				     .sink = &copy_to_nowhere,
 				     .tick = on_tick,
 				     .tick_arg = &ticked };
 		struct stat sa, sb;
@@ -113,7 +113,7 @@ START_TEST(ranges_become_equal)
 		check_content(&b);
 		zeroed = copy.zeroed;
 		ticked = copy.copied;
-		copy.dry_run = false;
+		copy.sink = &copy_to_file;
 		copy.copied = copy.zeroed = 0;
 		copy.tick = NULL;
 		ck_assert_int_eq(copy_range(&copy, offset, nbytes), 0);
@@ -149,7 +149,10 @@ START_TEST(a_source_that_ends_early_reads_as_zeros)
 	struct rng rng = rng_start("a_source_that_ends_early_reads_as_zeros");
 	void *buffer = malloc(COPY_BUFFER);
 	struct file a = file_new("a"), b = file_new("b");
-	struct copy copy = { .source = &a.image, .dest_fd = b.fd, .buffer = buffer };
+	struct copy copy = { .source = &a.image,
+			     .sink = &copy_to_file,
+			     .dest_fd = b.fd,
+			     .buffer = buffer };
 
 	scribble(&rng, &a);
 	scribble(&rng, &b);
@@ -168,7 +171,10 @@ START_TEST(errors_are_told)
 {
 	void *buffer = malloc(COPY_BUFFER);
 	struct file a = file_new("a"), b = file_new("b");
-	struct copy copy = { .source = &a.image, .dest_fd = b.fd, .buffer = buffer };
+	struct copy copy = { .source = &a.image,
+			     .sink = &copy_to_file,
+			     .dest_fd = b.fd,
+			     .buffer = buffer };
 	int write_only, read_only;
 
 	ck_assert_int_eq(pwrite(a.fd, "x", 1, 5000), 1);
