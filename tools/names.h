@@ -6,8 +6,9 @@
  * execution.  The order makes every swap, cycle and change between file and directory possible:
  *
  *   1. a file that is wanted, but at none of the places where it is, goes aside, to
- *      .mirrorfs/moving/, under a name of its own
- *   2. every name that isn't wanted is removed, then every directory, deepest first
+ *      .mirrorfs/moving/, under a name of its own; one in .mirrorfs/staging/ is aside already
+ *   2. every name that isn't wanted is removed, but those whose place a file from aside takes;
+ *      then every directory, deepest first
  *   3. directories are made
  *   4. files come from aside to their places, new ones are made (empty), hard links too
  *
@@ -24,7 +25,8 @@ enum name_kind {
 	NAME_UNLINK, /* path */
 	NAME_RMDIR,
 	NAME_MKDIR,
-	NAME_PLACE, /* what is aside gets to path */
+	NAME_PLACE,   /* what is aside gets to path, */
+	NAME_REPLACE, /* and takes the place of what is there: the name is never missing */
 	NAME_CREATE,
 	NAME_LINK, /* path becomes another name of from */
 };

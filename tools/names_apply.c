@@ -34,7 +34,7 @@ static int result(int r)
 	return r < 0 ? -errno : 0;
 }
 
-static int rename_to(int dest_fd, const char *from, const char *to)
+static int rename_to(int dest_fd, const char *from, const char *to, unsigned int flags)
 {
 	struct place a, b;
 	int r = place_open(dest_fd, from, &a);
@@ -43,8 +43,8 @@ static int rename_to(int dest_fd, const char *from, const char *to)
 		return r;
 	r = place_open(dest_fd, to, &b);
 	if (r == 0) {
-		r = result(renameat2(a.fd, a.name, b.fd, b.name, RENAME_NOREPLACE));
-		if (r == -EINVAL || r == -ENOSYS) /* a filesystem without the flag */
+		r = result(renameat2(a.fd, a.name, b.fd, b.name, flags));
+		if (flags && (r == -EINVAL || r == -ENOSYS)) /* a filesystem without the flag */
 			r = result(renameat(a.fd, a.name, b.fd, b.name));
 		close(b.fd);
 	}
@@ -84,7 +84,7 @@ static int move_aside(int dest_fd, const char *path, struct plan_node *node)
 		node->aside = NULL;
 		return -ENOMEM;
 	}
-	return rename_to(dest_fd, path, node->aside);
+	return rename_to(dest_fd, path, node->aside, RENAME_NOREPLACE);
 }
 
 /*
@@ -201,7 +201,9 @@ static int take_step(const struct name_step *step, int dest_fd)
 	case NAME_MKDIR:
 		return make_directory(dest_fd, step->path, step->node);
 	case NAME_PLACE:
-		return rename_to(dest_fd, step->node->aside, step->path);
+		return rename_to(dest_fd, step->node->aside, step->path, RENAME_NOREPLACE);
+	case NAME_REPLACE:
+		return rename_to(dest_fd, step->node->aside, step->path, 0);
 	case NAME_CREATE:
 		return create(dest_fd, step->path, step->node);
 	default:
@@ -212,9 +214,9 @@ static int take_step(const struct name_step *step, int dest_fd)
 static const char *verb_of(enum name_kind kind)
 {
 	static const char *const verbs[] = {
-		[NAME_ASIDE] = "move", [NAME_UNLINK] = "remove", [NAME_RMDIR] = "remove",
-		[NAME_MKDIR] = "make", [NAME_PLACE] = "move to", [NAME_CREATE] = "make",
-		[NAME_LINK] = "link",
+		[NAME_ASIDE] = "move",	[NAME_UNLINK] = "remove", [NAME_RMDIR] = "remove",
+		[NAME_MKDIR] = "make",	[NAME_PLACE] = "move to", [NAME_REPLACE] = "move to",
+		[NAME_CREATE] = "make", [NAME_LINK] = "link",
 	};
 
 	return verbs[kind];

@@ -37,11 +37,16 @@ static const char *kept_name(const struct plan *plan, const struct tree_node *de
 	return NULL;
 }
 
+static bool is_in(const char *directory, const char *path)
+{
+	size_t n = strlen(directory);
+
+	return strncmp(path, directory, n) == 0 && path[n] == '/';
+}
+
 static bool is_aside(const char *path)
 {
-	size_t n = strlen(PLAN_MOVING);
-
-	return strncmp(path, PLAN_MOVING, n) == 0 && path[n] == '/';
+	return is_in(PLAN_MOVING, path) || is_in(PLAN_STAGING, path);
 }
 
 /*
@@ -57,6 +62,19 @@ static const char *waiting_name(const struct plan *plan, const struct plan_node 
 	while (entry && !is_aside(entry->path))
 		entry = entry->next;
 	return entry ? entry->path : node->dest->first->path;
+}
+
+/* Does a file come to the place of that entry, whose own file isn't wanted, or goes aside? */
+static bool is_replaced(const struct plan *plan, const struct tree_entry *entry)
+{
+	const struct plan_node *owner = plan->claims[entry->node->index];
+	const struct plan_node *comes = plan_at(plan, entry->path);
+	const char *waiting = owner ? waiting_name(plan, owner) : NULL;
+
+	return comes && !is_dir(comes->source) && !is_dir(entry->node) && comes->dest &&
+	       !kept_name(plan, comes->dest) &&
+	       strcmp(comes->source->first->path, entry->path) == 0 &&
+	       !(waiting && strcmp(waiting, entry->path) == 0);
 }
 
 static int list_aside(struct plan *plan, struct name_steps *steps)
@@ -94,7 +112,8 @@ static int list_unlink(struct plan *plan, struct name_steps *steps)
 		struct plan_node *node = plan->claims[entry->node->index];
 		const char *waiting;
 
-		if (is_dir(entry->node) || plan_keeps(plan, entry) || plan_ignores(plan, entry))
+		if (is_dir(entry->node) || plan_keeps(plan, entry) || plan_ignores(plan, entry) ||
+		    is_replaced(plan, entry))
 			continue;
 		waiting = node ? waiting_name(plan, node) : NULL;
 		if (!waiting || strcmp(waiting, entry->path) != 0)
@@ -131,6 +150,15 @@ static int list_mkdir(struct plan *plan, struct name_steps *steps)
 	return r;
 }
 
+/* How a file that has no name yet gets its first, where `there` is what has it now, or NULL. */
+static enum name_kind kind_of_first(const struct plan *plan, const struct plan_node *node,
+				    const struct tree_entry *there)
+{
+	if (!node->dest)
+		return NAME_CREATE;
+	return there && is_replaced(plan, there) ? NAME_REPLACE : NAME_PLACE;
+}
+
 /* All names of one file: the first by rename or by making it, the others as links to that. */
 static int list_node(struct plan *plan, struct plan_node *node, struct name_steps *steps)
 {
@@ -146,7 +174,7 @@ static int list_node(struct plan *plan, struct plan_node *node, struct name_step
 			r = add(steps, NAME_LINK, entry->path, anchor, node);
 			continue;
 		}
-		r = add(steps, node->dest ? NAME_PLACE : NAME_CREATE, entry->path, NULL, node);
+		r = add(steps, kind_of_first(plan, node, there), entry->path, NULL, node);
 		anchor = entry->path;
 	}
 	return r;

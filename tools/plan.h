@@ -61,6 +61,7 @@ struct plan_input {
 };
 
 #define PLAN_MOVING ".mirrorfs/moving"
+#define PLAN_STAGING ".mirrorfs/staging"
 
 int plan_make(const struct plan_input *input, struct plan **ret, struct bmf_error *err);
 void plan_free(struct plan *plan);

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "tools/beneath.h"
+#include "tools/counterpart.h"
 #include "tools/fail.h"
 #include "tools/stop.h"
 #include "tools/sync_internal.h"
@@ -68,63 +69,6 @@ static int open_source(struct sync *s, const struct plan_node *node)
 	r = source_image_open(path_fd, pid, &s->image);
 	close(path_fd);
 	return r;
-}
-
-/*
- * Is that the very file which the plan is about, or which this sync made?  Inode numbers are
- * used again at once; that there is another file by now is told by its handle.
- */
-static bool is_counterpart(const struct plan_node *node, int fd)
-{
-	const struct tree_node *dest = node->dest;
-	struct bmf_stamp now;
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || bmf_stamp_take(&bmf_io_posix, fd, &now) < 0 ||
-	    ((st.st_mode ^ node->source->st.st_mode) & S_IFMT) != 0)
-		return false;
-	if (!dest)
-		return st.st_dev == node->made_dev && bmf_stamp_same_file(&now, &node->made);
-	return st.st_dev == dest->st.st_dev && st.st_ino == dest->st.st_ino &&
-	       (!S_ISREG(st.st_mode) || bmf_stamp_same_file(&now, &dest->stamp));
-}
-
-/*
- * The replica's counterpart of a node, O_PATH.  -ESTALE when somebody has put something else
- * in its place since the plan was made: that must not be written to.
- */
-static int open_counterpart(struct sync *s, const struct plan_node *node)
-{
-	int fd = beneath_open(s->replica.fd, path_of(node), O_PATH, 0);
-
-	if (fd < 0 || is_counterpart(node, fd))
-		return fd;
-	close(fd);
-	return -ESTALE;
-}
-
-static int fail_counterpart(struct sync *s, const struct plan_node *node, int code)
-{
-	if (code != -ESTALE)
-		return fail_dest(s, node, code, "open");
-	return fail_text(s->err, code, "open", s->replica.path, path_of(node),
-			 "somebody put another file there while the sync went on; keep others out "
-			 "of the replica, and sync again");
-}
-
-/* It may be read-only by its mode; its owner can change that for a while. */
-static int open_dest(struct sync *s, const struct plan_node *node)
-{
-	int fd, path_fd = open_counterpart(s, node);
-	char link[BENEATH_PROC];
-
-	if (path_fd < 0)
-		return path_fd;
-	fd = beneath_reopen(path_fd, O_RDWR);
-	if (fd == -EACCES && chmod(beneath_proc(path_fd, link), 0600) == 0)
-		fd = beneath_reopen(path_fd, O_RDWR);
-	close(path_fd);
-	return fd;
 }
 
 static void tick(void *arg, uint64_t nbytes)
@@ -276,11 +220,11 @@ static int sync_content(struct sync *s, struct plan_node *node)
 		return fail_source(s, node, r, "open");
 	s->copy.dest_fd = -1;
 	if (!s->options->dry_run)
-		s->copy.dest_fd = open_dest(s, node);
+		s->copy.dest_fd = counterpart_open_rw(s->replica.fd, node);
 	else if (node->dest)
 		s->copy.dest_fd = beneath_open(s->replica.fd, node->dest->first->path, O_RDONLY, 0);
 	if (s->copy.dest_fd < 0 && !s->options->dry_run)
-		r = fail_counterpart(s, node, s->copy.dest_fd);
+		r = counterpart_fail(s->err, s->replica.path, node, s->copy.dest_fd);
 	else
 		r = copy_content(s, node);
 	if (r == 0 && !s->options->dry_run) {
@@ -307,10 +251,10 @@ static int sync_metadata(struct sync *s, struct plan_node *node)
 		return S_ISDIR(node->source->st.st_mode) ? 0 : vanish(s, node);
 	if (source_fd < 0)
 		return fail_source(s, node, source_fd, "open");
-	dest_fd = open_counterpart(s, node);
+	dest_fd = counterpart_open(s->replica.fd, node);
 	if (dest_fd < 0) {
 		close(source_fd);
-		return fail_counterpart(s, node, dest_fd);
+		return counterpart_fail(s->err, s->replica.path, node, dest_fd);
 	}
 	r = apply_meta(s, node, source_fd, dest_fd);
 	if (r == 0 && S_ISREG(node->source->st.st_mode)) {

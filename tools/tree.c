@@ -104,6 +104,39 @@ static int grow(void **array, size_t *room, size_t n, size_t item)
 	return 0;
 }
 
+/* Takes over path. */
+static int append(struct tree *tree, char *path, struct tree_node **ret)
+{
+	struct tree_node *node = path ? calloc(1, sizeof(*node)) : NULL;
+
+	if (!node ||
+	    grow((void **)&tree->entries, &tree->entries_room, tree->nentries,
+		 sizeof(*tree->entries)) < 0 ||
+	    grow((void **)&tree->nodes, &tree->nodes_room, tree->nnodes,
+		 sizeof(struct tree_node *)) < 0) {
+		free(node);
+		free(path);
+		return -ENOMEM;
+	}
+	node->fd = -1;
+	tree->nodes[tree->nnodes++] = node;
+	tree->entries[tree->nentries++] = (struct tree_entry){ .path = path, .node = node };
+	*ret = node;
+	return 0;
+}
+
+int tree_put(struct tree *tree, const char *path, const struct stat *st, const char *target)
+{
+	struct tree_node *node;
+	int r = append(tree, strdup(path), &node);
+
+	if (r < 0)
+		return r;
+	node->st = *st;
+	node->target = target ? strdup(target) : NULL;
+	return target && !node->target ? -ENOMEM : 0;
+}
+
 static int read_target(int fd, struct tree_node *node)
 {
 	char target[PATH_MAX];
@@ -121,7 +154,6 @@ static int fill_node(struct adding *adding, const struct bmf_walk_entry *entry,
 {
 	int r = 0;
 
-	node->fd = -1;
 	node->st = *entry->st;
 	if (S_ISLNK(node->st.st_mode))
 		return read_target(entry->fd, node);
@@ -139,23 +171,14 @@ static int fill_node(struct adding *adding, const struct bmf_walk_entry *entry,
 
 static int add_entry(struct adding *adding, const struct bmf_walk_entry *entry)
 {
-	struct tree *tree = adding->tree;
 	struct tree_node *node;
 	char *path;
+	int r;
 
-	if (grow((void **)&tree->entries, &tree->entries_room, tree->nentries,
-		 sizeof(*tree->entries)) < 0 ||
-	    grow((void **)&tree->nodes, &tree->nodes_room, tree->nnodes,
-		 sizeof(struct tree_node *)) < 0)
-		return -ENOMEM;
-	node = calloc(1, sizeof(*node));
-	if (!node)
-		return -ENOMEM;
-	tree->nodes[tree->nnodes++] = node;
 	if (asprintf(&path, "%s%s", adding->prefix, entry->path) < 0)
 		return -ENOMEM;
-	tree->entries[tree->nentries++] = (struct tree_entry){ .path = path, .node = node };
-	return fill_node(adding, entry, node);
+	r = append(adding->tree, path, &node);
+	return r < 0 ? r : fill_node(adding, entry, node);
 }
 
 static int visit(const struct bmf_walk_entry *entry, void *arg)

@@ -58,6 +58,12 @@ void tree_free(struct tree *tree); /* NULL is allowed */
 int tree_add(struct tree *tree, int dirfd, const char *prefix, unsigned int flags,
 	     struct bmf_error *err);
 
+/*
+ * Adds one name of something that is described and not found: st_ino, and for all st_dev the same,
+ * tell which names are one node.  0 or -ENOMEM.
+ */
+int tree_put(struct tree *tree, const char *path, const struct stat *st, const char *target);
+
 /* Sorts, finds out what is the same node.  0 or -ENOMEM. */
 int tree_finish(struct tree *tree);
 
