@@ -141,6 +141,7 @@ int cmd_sync(const struct command *command, char *const args[], const struct opt
 {
 	struct progress progress;
 	struct sync_options sync_options = { .dry_run = options->given & OPTION_DRY_RUN,
+					     .in_place = options->given & OPTION_IN_PLACE,
 					     .pre_hook = options->pre_hook,
 					     .post_hook = options->post_hook,
 					     .alert = on_alert,

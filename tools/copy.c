@@ -21,10 +21,17 @@ static void tick(struct copy *copy, uint64_t nbytes)
 		copy->tick(copy->tick_arg, nbytes);
 }
 
+static int digested(struct copy *copy, int r, uint64_t offset)
+{
+	return r < 0 ? copy_failed(copy, r, "write digests of", false, offset) : 0;
+}
+
 static int copy_zeros(struct copy *copy, uint64_t offset, uint64_t end)
 {
 	int r = offset < end ? copy->sink->zeros(copy, offset, end) : 0;
 
+	if (r == 0 && copy->digester && offset < end)
+		r = digested(copy, digester_zeros(copy->digester, offset, end - offset), offset);
 	if (r == 0)
 		tick(copy, end - offset);
 	return r;
@@ -39,6 +46,9 @@ static ssize_t copy_piece(struct copy *copy, size_t nbytes, uint64_t offset)
 	if (got < 0)
 		return copy_failed(copy, (int)got, "read", true, offset);
 	r = copy->sink->data(copy, copy->buffer, (size_t)got, offset);
+	if (r == 0 && copy->digester && got > 0)
+		r = digested(copy, digester_data(copy->digester, copy->buffer, (size_t)got, offset),
+			     offset);
 	if (r < 0)
 		return r;
 	copy->copied += (size_t)got;
@@ -70,9 +80,9 @@ static int copy_data(struct copy *copy, uint64_t offset, uint64_t end)
 	return 0;
 }
 
-int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
+static int copy_all(struct copy *copy, uint64_t offset, uint64_t end)
 {
-	uint64_t end = offset + nbytes, first, last;
+	uint64_t first, last;
 	int r;
 
 	while ((r = source_image_next_data(copy->source, offset, end, &first, &last)) > 0) {
@@ -85,4 +95,17 @@ int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
 	}
 	return r < 0 ? copy_failed(copy, r, "seek in", true, offset)
 		     : copy_zeros(copy, offset, end);
+}
+
+int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
+{
+	int r = 0;
+
+	if (copy->digester)
+		r = digested(copy, digester_begin(copy->digester, offset), offset);
+	if (r == 0)
+		r = copy_all(copy, offset, offset + nbytes);
+	if (r == 0 && copy->digester)
+		r = digested(copy, digester_finish(copy->digester, copy->size), offset);
+	return r;
 }

@@ -7,6 +7,7 @@
 #ifndef TOOLS_COPY_H
 #define TOOLS_COPY_H
 
+#include "tools/digester.h"
 #include "tools/source_image.h"
 
 #include <stdbool.h>
@@ -37,8 +38,13 @@ extern const struct copy_sink copy_to_nowhere;
 struct copy {
 	struct source_image *source; /* read in ascending order, and released */
 	const struct copy_sink *sink;
+	void *sink_arg; /* for a sink of the caller's */
 	int dest_fd;
 	void *buffer; /* COPY_BUFFER bytes; the caller's */
+
+	/* Given all of it too, of an image of that size; NULL: nobody wants digests. */
+	struct digester *digester;
+	uint64_t size;
 
 	/* Told of every step forward in a range; may be NULL. */
 	void (*tick)(void *arg, uint64_t nbytes);

@@ -104,11 +104,11 @@ const struct manifest_image *manifest_find_path(const struct manifest *manifest,
 	return found ? *found : NULL;
 }
 
-/* For both ways to find an image. */
-static int sort_images(struct manifest *manifest)
+int manifest_sort(struct manifest *manifest)
 {
 	if (manifest->nimages == 0)
 		return 0;
+	free(manifest->by_path);
 	manifest->by_path = calloc(manifest->nimages, sizeof(*manifest->by_path));
 	if (!manifest->by_path)
 		return -ENOMEM;
@@ -203,7 +203,7 @@ int manifest_decode(const void *buf, size_t nbytes, struct manifest *ret, struct
 		return r;
 	r = get_body(&reader, &manifest);
 	if (r == 0)
-		r = sort_images(&manifest);
+		r = manifest_sort(&manifest);
 	if (r < 0) {
 		manifest_destroy(&manifest);
 		return bmf_error_set(err, r, "read replica manifest: %s",

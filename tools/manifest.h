@@ -49,9 +49,9 @@ struct manifest {
 	bool complete;
 	int64_t time_ns;
 	unsigned int block_shift;
-	struct manifest_image *images; /* sorted by UUID after decode */
+	struct manifest_image *images; /* sorted by UUID after manifest_sort */
 	size_t nimages, room;
-	struct manifest_image **by_path; /* the same in order of paths, after decode */
+	struct manifest_image **by_path; /* the same in order of paths, likewise */
 };
 
 #define MANIFEST_NAME "replica"
@@ -63,7 +63,9 @@ void manifest_destroy(struct manifest *manifest);
 int manifest_add(struct manifest *manifest, const struct bmf_uuid *image, const char *path,
 		 unsigned int reason, bool busy, const struct bmf_stamp *stamp);
 
-/* In one that came from decode. */
+/* Makes the two functions below work, as they do in one that came from decode.  0 or -ENOMEM. */
+int manifest_sort(struct manifest *manifest);
+
 const struct manifest_image *manifest_find(const struct manifest *manifest,
 					   const struct bmf_uuid *image);
 

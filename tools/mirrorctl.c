@@ -21,7 +21,7 @@ const struct command_option command_options[] = {
 	{ "quiet", OPTION_QUIET, NULL, 0, "print nothing but errors" },
 	{ "dry-run", OPTION_DRY_RUN, NULL, 0, "say what would be done, change nothing" },
 	{ "in-place", OPTION_IN_PLACE, NULL, 0,
-	  "write into the replica's files (the only way so far)" },
+	  "write into the replica's files, without a journal" },
 	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
 	  "run before the checkpoint; if it fails, nothing is done" },
 	{ "post-hook", OPTION_POST_HOOK, "CMD", offsetof(struct options, post_hook),
@@ -53,6 +53,11 @@ const struct command commands[] = {
 	  "                       if it comes back, it is copied in full\n\n"
 	  "REPLICA is its UUID, the first eight characters of it or more, or where it is.",
 	  cmd_replica },
+	{ "recover", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET, EXIT_USAGE,
+	  "finish the update of a replica that was interrupted",
+	  "Finishes what a sync that was killed has committed in the replica DEST, and removes\n"
+	  "what it hasn't.  The source isn't needed.  A sync does it too, before anything else.",
+	  cmd_recover },
 	{ "snapshot", "ACTION SOURCE [NAME]", 2, 3,
 	  OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, EXIT_USAGE,
 	  "keep a mounted source as it is now, to be read",

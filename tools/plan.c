@@ -49,20 +49,20 @@ bool plan_ignores(const struct plan *plan, const struct tree_entry *dest)
 	return replica_ignores(top) && !tree_find(plan->source, top);
 }
 
-static void claim(struct planner *p, struct plan_node *node, struct tree_node *dest)
+static void claim(struct plan *plan, struct plan_node *node, struct tree_node *dest)
 {
 	node->dest = dest;
-	p->plan->claims[dest->index] = node;
+	plan->claims[dest->index] = node;
 }
 
 /* ---- what isn't an image is what its path says ---- */
 
-static void plan_by_path(struct planner *p, struct plan_node *node)
+void plan_by_path(struct plan *plan, struct plan_node *node)
 {
 	const struct tree_node *a = node->source, *b;
-	struct tree_entry *entry = tree_find(p->in->dest, a->first->path);
+	struct tree_entry *entry = tree_find(plan->dest, a->first->path);
 
-	if (!entry || p->plan->claims[entry->node->index])
+	if (!entry || plan->claims[entry->node->index])
 		return;
 	b = entry->node;
 	if ((a->st.st_mode ^ b->st.st_mode) & S_IFMT)
@@ -73,7 +73,7 @@ static void plan_by_path(struct planner *p, struct plan_node *node)
 		return;
 	if ((S_ISCHR(a->st.st_mode) || S_ISBLK(a->st.st_mode)) && a->st.st_rdev != b->st.st_rdev)
 		return;
-	claim(p, node, entry->node);
+	claim(plan, node, entry->node);
 }
 
 /* ---- images ---- */
@@ -166,7 +166,7 @@ static int decide(struct planner *p, struct plan_node *node, const struct bmf_hi
 		if (file && p->plan->claims[file->index]) {
 			touched = false; /* another image's by now */
 		} else if (file) {
-			claim(p, node, file);
+			claim(p->plan, node, file);
 			/* not entry->stamp: a killed sync may have changed it since */
 			node->stamp = file->stamp;
 		}
@@ -310,7 +310,7 @@ static int plan_node(struct planner *p, struct plan_node *node)
 	    !source_view_has_snapshot(p->in->view)) {
 		/* a directory stays for now: what was in it may have been found before */
 		if (S_ISDIR(node->source->st.st_mode))
-			plan_by_path(p, node);
+			plan_by_path(p->plan, node);
 		else
 			node->vanished = true;
 		return 0;
@@ -324,7 +324,7 @@ static int plan_node(struct planner *p, struct plan_node *node)
 			fail_errno(p->err, r, "read bitmaps of", p->in->source->top,
 				   node->source->first->path);
 	} else {
-		plan_by_path(p, node);
+		plan_by_path(p->plan, node);
 	}
 	if (r == 0 && node->dest)
 		r = compare_meta(p, node, fd);

@@ -12,6 +12,7 @@
 #include "tools/full.h"
 #include "tools/manifest.h"
 #include "tools/source_view.h"
+#include "tools/stream.h"
 #include "tools/tree.h"
 
 #include <stdbool.h>
@@ -36,6 +37,12 @@ struct plan_node {
 	struct bmf_bits *bits;	/* owned */
 	uint64_t scan;		/* bytes to be looked at */
 	struct bmf_stamp stamp; /* of the replica's file */
+
+	/* In an update that is staged. */
+	enum stream_kind content;
+	uint64_t size;
+	uint64_t staged; /* the number of its file (journal.h), if STREAM_STAGED */
+	struct bmf_stamp staged_stamp;
 };
 
 struct plan {
@@ -73,6 +80,10 @@ void plan_free(struct plan *plan);
  */
 struct tree_node *plan_find_file(const struct tree *dest, const struct manifest *manifest,
 				 const struct manifest_image *entry, bool *ret_touched);
+
+/* What isn't an image is what its path says: claims for it what the replica has there, if it is
+ * alike. */
+void plan_by_path(struct plan *plan, struct plan_node *node);
 
 /* The node that is at path in the source, or NULL. */
 struct plan_node *plan_at(const struct plan *plan, const char *path);

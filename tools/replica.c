@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/beneath.h"
+#include "tools/digests.h"
 #include "tools/fail.h"
 #include "tools/mounts.h"
 #include "tools/replica.h"
@@ -294,7 +295,7 @@ static int lock_replica(struct replica *replica, struct bmf_error *err)
 	char holder[64];
 	int r;
 
-	snprintf(holder, sizeof(holder), "mirrorctl sync (pid %d)", (int)getpid());
+	snprintf(holder, sizeof(holder), "mirrorctl (pid %d)", (int)getpid());
 	r = bmf_store_open(&bmf_io_posix, replica->fd, BMF_STORE_CREATE | BMF_STORE_LOCK, holder,
 			   &replica->store, &why);
 	if (r == -EBUSY)
@@ -353,6 +354,46 @@ int replica_open(const char *path, const struct source_view *view, const struct 
 	return 0;
 }
 
+/* Twice, as above: without a lock nothing is made in a directory that is no replica. */
+static int read_alone(struct replica *replica, struct bmf_error *err)
+{
+	int r;
+
+	manifest_destroy(&replica->manifest);
+	replica->has_manifest = false;
+	r = replica_read_manifest(replica->fd, replica->path, &replica->manifest, err);
+	if (r == -ENOENT)
+		return fail_text(err, r, "open replica", replica->path, NULL,
+				 "it is no replica: there is no " BMF_STATE_DIR "/" MANIFEST_NAME);
+	replica->has_manifest = r == 0;
+	return r;
+}
+
+int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err)
+{
+	struct replica replica = { .path = path };
+	int r;
+
+	replica.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (replica.fd < 0)
+		return fail_errno(err, -errno, "open replica", path, NULL);
+	r = check_not_mounted(path, replica.fd, err);
+	if (r == 0)
+		r = read_alone(&replica, err);
+	if (r == 0)
+		r = lock_replica(&replica, err);
+	if (r == 0)
+		r = read_alone(&replica, err);
+	if (r == 0)
+		r = set_label(&replica, err);
+	if (r < 0) {
+		replica_close(&replica);
+		return r;
+	}
+	*ret = replica;
+	return 0;
+}
+
 int replica_look(const char *path, const struct source_view *view, const struct bmf_uuid *source,
 		 struct replica *ret, struct bmf_error *err)
 {
@@ -396,6 +437,16 @@ int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_
 		*manifest = (struct manifest){ 0 };
 	}
 	return 0;
+}
+
+int replica_open_digests(const struct replica *replica)
+{
+	int fd, dir_fd = replica->store->dir_fd;
+
+	if (mkdirat(dir_fd, DIGESTS_DIR, 0700) == 0 ? fsync(dir_fd) < 0 : errno != EEXIST)
+		return -errno;
+	fd = openat(dir_fd, DIGESTS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 void replica_close(struct replica *replica)

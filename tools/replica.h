@@ -9,6 +9,7 @@
 
 #include "tools/manifest.h"
 #include "tools/source_view.h"
+#include "tools/tree.h"
 
 #include <stdbool.h>
 
@@ -31,9 +32,12 @@ struct replica {
 int replica_open(const char *path, const struct source_view *view, const struct bmf_uuid *source,
 		 struct replica *ret, struct bmf_error *err);
 
+/* Opens one that there is, to be written to, without its source. */
+int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err);
+
 /*
- * The same for a dry run: changes nothing; DEST need not exist; source may be NULL when
- * the source has no UUID yet.
+ * The same as replica_open for a dry run: changes nothing; DEST need not exist; source may be NULL
+ * when the source has no UUID yet.
  */
 int replica_look(const char *path, const struct source_view *view, const struct bmf_uuid *source,
 		 struct replica *ret, struct bmf_error *err);
@@ -43,6 +47,15 @@ int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct
 
 /* Makes it the manifest, durably. */
 int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_error *err);
+
+/* Opens the directory of its digests, and makes it if need be.  A descriptor, or -errno. */
+int replica_open_digests(const struct replica *replica);
+
+/*
+ * Its tree, with what is in .mirrorfs/moving/ and .mirrorfs/staging/; stamps are taken.  The
+ * caller frees it.
+ */
+int replica_read_tree(const struct replica *replica, struct tree **ret, struct bmf_error *err);
 
 void replica_close(struct replica *replica);
 

@@ -4,23 +4,34 @@
  *
  * The replica is at checkpoint C, the source makes a new one, N.  In order:
  *
+ *   Y0  what an earlier sync has committed in the replica is published (publish.c)
  *   Y1  the source is told again that the replica is at C, if it doesn't know
  *   Y2  the replica's tree is read, then checkpoint N made, pending for the replica: from here
  *       on changes go to generation N.  Of a mounted source N is a snapshot too
  *   Y3  the source's tree is read, the plan is made; nothing has been changed yet
- *   Y4  the manifest says "incomplete", still at C; for each image either that its
- *       content is C's but for blocks that are dirty since C, or why it must be copied in full
- *   Y5  names, content, metadata; all of it durable
+ *   Y4  the update is staged, and committed as a journal (sync_stage.c)
+ *   Y5  it is published: names, content, metadata; all of it durable (publish.c)
  *   Y6  the manifest says "complete", at N
  *   Y7  the source is told that the replica is at N; it lets generations before N go
  *
- * If there is nothing to change, Y4 and Y5 don't happen.
+ * If there is nothing to change, Y4 and Y5 don't happen.  With --in-place there is no journal:
+ *
+ *   Y4  the manifest says "incomplete", still at C; for each image either that its
+ *       content is C's but for blocks that are dirty since C, or why it must be copied in full
+ *   Y5  names, content, metadata, all in the replica itself
  *
  * Why a sync that is killed, or a power cut at either side, costs no more than the
  * next sync (I1, I2):
  *
- *   before Y4  The replica is untouched and complete at C.  C is where the source's
+ *   to Y4      The replica is untouched and complete at C.  C is where the source's
  *              cursor says, so all bits since C are kept.
+ *   in Y5      There is a journal, from which anybody finishes it without the source.
+ *   Y6 to Y7   The replica is complete at N; the source thinks it is at C or bound for
+ *              N, so it keeps both.  Y1 of the next sync makes up for it, before a new
+ *              pending checkpoint takes N's place.
+ *
+ * And in place:
+ *
  *   in Y5      Some blocks hold C's content, some a later one, some are torn; each of
  *              the last two kinds is dirty in [C, N), or belongs to an image that Y4 has
  *              named as one to be copied in full.  The next sync copies the
@@ -33,13 +44,11 @@
  *              off, then the source's was since C, so whatever it has there now is dirty;
  *              and what is missing counts as dirty anyway (plan.c).
  *   Y5 to Y6   As in Y5.  Nothing is called complete before it is durable.
- *   Y6 to Y7   The replica is complete at N; the source thinks it is at C or bound for
- *              N, so it keeps both.  Y1 of the next sync makes up for it, before a new
- *              pending checkpoint takes N's place.
  *
  * Of a mounted source names, metadata and content are those of the snapshot: exactly what was
  * there at N, whatever guests do meanwhile (source_image.h).  The daemon preserves what they
- * overwrite for as long as it runs; that it still does is asked after the plan and before Y6, as
+ * overwrite for as long as it runs; that it still does is asked after the plan and before the
+ * journal is committed (in place: before Y6), as
  * what was read in between from the images themselves would look the same if it had gone.
  *
  * What is copied must not be newer than what a power cut leaves at the source (I1).  The
@@ -59,6 +68,7 @@
 #include "config.h"
 
 #include "tools/fail.h"
+#include "tools/publish.h"
 #include "tools/stop.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
@@ -132,6 +142,31 @@ static int mark_incomplete(struct sync *s, const struct bmf_state *state)
 	return marked && (r == -ENOSPC || r == -EDQUOT) ? 0 : r;
 }
 
+static void warn_of(struct sync *s, uint64_t n, const char *first, const char *what)
+{
+	char quoted[TEXT_NAME];
+
+	if (n > 0)
+		sync_warn(s->result, "%s: %llu file(s), such as '%s'", what, (unsigned long long)n,
+			  text_quote(first ? first : "?", quoted, sizeof(quoted)));
+}
+
+/* Y0, and Y5 to Y6: what an earlier sync, or this one, has committed. */
+int sync_publish(struct sync *s)
+{
+	struct publish_report report;
+	int r = publish(&s->replica, &report, s->err);
+
+	if (r == 0) {
+		warn_of(s, report.nspecial, report.first_special, PUBLISH_SPECIAL_REFUSED);
+		warn_of(s, report.nowner, report.first_owner, PUBLISH_OWNER_REFUSED);
+		warn_of(s, report.nxattrs, report.first_xattrs, PUBLISH_XATTRS_REFUSED);
+		warn_of(s, report.ngone, report.first_gone, PUBLISH_GONE);
+	}
+	publish_report_destroy(&report);
+	return r;
+}
+
 /* Y5 */
 static int update(struct sync *s)
 {
@@ -140,13 +175,7 @@ static int update(struct sync *s)
 
 	if (r < 0)
 		return r;
-	if (names.refused > 0) {
-		char quoted[TEXT_NAME];
-
-		sync_warn(s->result,
-			  "%zu special file(s) can't be made without root's rights, such as '%s'",
-			  names.refused, text_quote(names.refused_path, quoted, sizeof(quoted)));
-	}
+	warn_of(s, names.refused, names.refused_path, PUBLISH_SPECIAL_REFUSED);
 	r = sync_files(s);
 	if (r == 0)
 		r = sync_directories(s);
@@ -158,13 +187,26 @@ static bool has_work(const struct sync *s)
 	return s->steps.n > 0 || s->plan->images_changed > 0 || s->plan->any_meta;
 }
 
-static void warn_of(struct sync *s, uint64_t n, const char *first, const char *what)
+/* Y4 to Y6 in the replica itself, which is incomplete meanwhile. */
+static int update_in_place(struct sync *s, const struct bmf_state *state)
 {
-	char quoted[TEXT_NAME];
+	int r = mark_incomplete(s, state);
 
-	if (n > 0)
-		sync_warn(s->result, "%s: %llu file(s), such as '%s'", what, (unsigned long long)n,
-			  text_quote(first ? first : "?", quoted, sizeof(quoted)));
+	if (r == 0)
+		r = update(s);
+	/* a daemon that is gone has preserved nothing any more, nor has one that couldn't go on */
+	if (r == 0)
+		r = sync_explain(s, 0);
+	return r < 0 ? r : save_manifest(s, true, state);
+}
+
+/* Y4 to Y6 by way of a journal: at every moment the replica is at one checkpoint, or leads to it.
+ */
+static int update_by_journal(struct sync *s, const struct bmf_state *state)
+{
+	int r = sync_stage(s, state);
+
+	return r < 0 ? r : sync_publish(s);
 }
 
 /* Y4 to Y7 */
@@ -173,22 +215,21 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 	struct bmf_checkpoint at = { .number = s->result->checkpoint,
 				     .uuid = s->result->checkpoint_uuid };
 	struct bmf_error why;
-	int r = 0;
+	int r;
 
-	if (has_work(s)) {
-		r = mark_incomplete(s, state);
-		if (r == 0)
-			r = update(s);
-	}
-	/* a daemon that is gone has preserved nothing any more, nor has one that couldn't go on */
-	if (r == 0)
+	if (!has_work(s)) {
 		r = sync_explain(s, 0);
-	if (r == 0)
-		r = save_manifest(s, true, state);
+		if (r == 0)
+			r = save_manifest(s, true, state);
+	} else if (s->options->in_place) {
+		r = update_in_place(s, state);
+	} else {
+		r = update_by_journal(s, state);
+	}
 	if (r < 0)
 		return r;
-	warn_of(s, s->nowner, s->first_owner, "owner or mode couldn't be set");
-	warn_of(s, s->nxattrs, s->first_xattrs, "extended attributes couldn't be set");
+	warn_of(s, s->nowner, s->first_owner, PUBLISH_OWNER_REFUSED);
+	warn_of(s, s->nxattrs, s->first_xattrs, PUBLISH_XATTRS_REFUSED);
 	warn_of(s, s->nvanished, s->first_vanished, "removed while the sync went on");
 	/* The replica is what counts; the source asks it the next time. */
 	if (source_view_arrived(&s->view, &s->replica.manifest.replica, &at, s->replica.label,
@@ -217,7 +258,7 @@ static int run(struct sync *s, const char *source, const char *dest)
 	if (r == 0)
 		r = sync_open_dest(s, dest, state);
 	if (r == 0)
-		r = sync_read_dest(s);
+		r = replica_read_tree(&s->replica, &s->dest, s->err);
 	if (r == 0 && stop_signal())
 		r = -ECANCELED;
 	if (r == 0)
@@ -240,6 +281,8 @@ static void close_all(struct sync *s)
 		sync_warn(s->result, "%s", why.text);
 	names_destroy(&s->steps);
 	sync_forget_plan(s);
+	if (s->digests_fd >= 0)
+		close(s->digests_fd);
 	replica_close(&s->replica);
 	free(s->copy.buffer);
 	free(s->first_owner);
@@ -258,6 +301,7 @@ static int sync_once(const char *source, const char *dest, const struct sync_opt
 	struct sync s = { .options = options,
 			  .view = { .fd = -1, .mount_fd = -1, .tree_fd = -1, .path = source },
 			  .replica = { .fd = -1, .path = dest },
+			  .digests_fd = -1,
 			  .everything = everything,
 			  .result = ret,
 			  .err = err };

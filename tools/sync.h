@@ -16,6 +16,7 @@
 
 struct sync_options {
 	bool dry_run;
+	bool in_place; /* no journal: the replica itself is changed, and incomplete meanwhile */
 	const char *pre_hook, *post_hook; /* see hooks.h; NULL: none */
 	/* Told at once of what can't wait for the result; may be NULL. */
 	void (*alert)(void *arg, const char *text);

@@ -68,10 +68,19 @@ int sync_open_source(struct sync *s, const char *source, const char *dest,
 int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *state)
 {
 	const struct bmf_uuid *source = state ? &state->source : NULL;
+	int r;
 
 	if (s->options->dry_run)
 		return replica_look(dest, &s->view, source, &s->replica, s->err);
-	return replica_open(dest, &s->view, source, &s->replica, s->err);
+	r = replica_open(dest, &s->view, source, &s->replica, s->err);
+	if (r == 0)
+		r = sync_publish(s);
+	if (r < 0)
+		return r;
+	s->digests_fd = replica_open_digests(&s->replica);
+	if (s->digests_fd < 0)
+		return fail_errno(s->err, s->digests_fd, "open digests of", s->replica.path, NULL);
+	return 0;
 }
 
 /* Is the manifest's checkpoint one that the source has? */

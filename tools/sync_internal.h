@@ -17,6 +17,7 @@ struct sync {
 	struct tree *source, *dest;
 	struct plan *plan;
 	struct name_steps steps;
+	int digests_fd; /* DEST/.mirrorfs/digests; -1 in a dry run */
 	struct copy copy;
 	struct source_image image; /* that is copied at the moment */
 	bool everything;	   /* the source preserves all blocks: see lost */
@@ -55,12 +56,48 @@ bool sync_knows(const struct bmf_state *state, const struct manifest *manifest);
 /* Y1, Y2, and the state that results; in a dry run only the number that there would be. */
 int sync_checkpoint(struct sync *sync, struct bmf_state **state);
 
-int sync_read_dest(struct sync *sync);
-
 /* Y3 */
 int sync_plan(struct sync *sync, const struct bmf_state *state);
 int sync_note_full_copies(struct sync *sync);
 void sync_forget_plan(struct sync *sync);
+
+static inline const char *sync_path(const struct plan_node *node)
+{
+	return node->source->first->path;
+}
+
+/* sync_source.c */
+
+int sync_fail_source(struct sync *sync, const struct plan_node *node, int code, const char *verb);
+
+/* Counts, and keeps the first path as an example. */
+void sync_note(uint64_t *count, char **first, const char *path);
+
+/* Does that error say that the source's file has left?  In a snapshot nothing does. */
+bool sync_is_gone(const struct sync *sync, int code);
+
+/* It left while we worked: the next sync will see what became of it.  0. */
+int sync_vanish(struct sync *sync, struct plan_node *node);
+
+/* Opens sync->image, to be closed by source_image_close().  No message. */
+int sync_open_image(struct sync *sync, const struct plan_node *node);
+
+/* What is in the source's cache of sync->image is on its disk: before it is read (I1). */
+int sync_flush_image(struct sync *sync, const struct plan_node *node);
+
+/* Hands what the plan wants of sync->image, up to size, to sync->copy's sink. */
+int sync_copy(struct sync *sync, const struct plan_node *node, uint64_t size);
+
+/* sync_digests.c: the same as sync_copy, and the image's digests in the directory dir_fd. */
+int sync_copy_image(struct sync *sync, const struct plan_node *node, int dir_fd, uint64_t size);
+
+/* sync_stage.c: writes and commits the journal of an update; nothing else has been changed. */
+int sync_stage(struct sync *sync, const struct bmf_state *state);
+
+/* sync.c: publishes what is committed, if anything is. */
+int sync_publish(struct sync *sync);
+
+/* sync_data.c */
 
 /* Content and metadata of every file that needs it; in a dry run only counts. */
 int sync_files(struct sync *sync);

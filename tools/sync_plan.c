@@ -5,34 +5,11 @@
 #include "tools/fail.h"
 #include "tools/sync_internal.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 /* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
 #define FLUSH_EACH_MAX 64
 
 /* How often a live tree is read again because names moved. */
 #define WALKS_MAX 10
-
-int sync_read_dest(struct sync *s)
-{
-	int moving, r = tree_new(s->replica.path, s->replica.fd, &s->dest);
-
-	if (r < 0 || s->replica.fd < 0)
-		return r < 0 ? bmf_error_set(s->err, r, "read replica: %s", fail_reason(r))
-			     : tree_finish(s->dest);
-	r = tree_add(s->dest, s->replica.fd, "", TREE_STAMPS | TREE_ONE_FILESYSTEM, s->err);
-	if (r < 0)
-		return r;
-	moving =
-		openat(s->replica.fd, PLAN_MOVING, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (moving >= 0) {
-		r = tree_add(s->dest, moving, PLAN_MOVING "/", TREE_STAMPS | TREE_ONE_FILESYSTEM,
-			     s->err);
-		close(moving);
-	}
-	return r < 0 ? r : tree_finish(s->dest);
-}
 
 static int read_source(struct sync *s)
 {

@@ -69,6 +69,30 @@ static int add(struct xattrs *xattrs, const char *path, const char *name)
 	return 0;
 }
 
+int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret)
+{
+	struct xattrs copy = { .items = calloc(xattrs->n + 1, sizeof(*copy.items)) };
+
+	if (!copy.items)
+		return -ENOMEM;
+	for (size_t i = 0; i < xattrs->n; i++) {
+		const struct xattr *item = &xattrs->items[i];
+		struct xattr *to = &copy.items[copy.n++];
+
+		to->name = strdup(item->name);
+		to->value = malloc(item->nbytes + 1);
+		to->nbytes = item->nbytes;
+		if (!to->name || !to->value) {
+			xattrs_destroy(&copy);
+			return -ENOMEM;
+		}
+		if (item->nbytes > 0)
+			memcpy(to->value, item->value, item->nbytes);
+	}
+	*ret = copy;
+	return 0;
+}
+
 static int compare(const void *a, const void *b)
 {
 	return strcmp(((const struct xattr *)a)->name, ((const struct xattr *)b)->name);

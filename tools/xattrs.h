@@ -26,6 +26,9 @@ struct xattrs {
 int xattrs_read(int fd, struct xattrs *ret);
 void xattrs_destroy(struct xattrs *xattrs);
 
+/* A copy that xattrs_destroy() frees; 0 or -ENOMEM. */
+int xattrs_copy(const struct xattrs *xattrs, struct xattrs *ret);
+
 /* The first name in which they differ, or NULL. */
 const char *xattrs_difference(const struct xattrs *a, const struct xattrs *b);
 

@@ -66,13 +66,15 @@ end_sync 0
 must_sync 0 s d
 assert_equal_trees s d
 
-# stop_at_write FILE WHEN: begins a sync, up to when it is about to write to that file of the replica
-# for the WHEN-th time
+# stop_at_write FILE WHEN [OPTION...]: begins a sync, up to when it is about to write to that file of
+# the replica for the WHEN-th time
 stop_at_write() {
+	local file=$1 when=$2
+	shift 2
 	rm -f trace
-	strace -f -qq -o trace -P "$work/d/$1" -e trace=pwrite64 \
-		-e "inject=pwrite64:signal=STOP:when=$2" \
-		"$MIRRORCTL" sync --json s d >sync.json 2>sync.err &
+	strace -f -qq -o trace -P "$work/d/$file" -e trace=pwrite64,write \
+		-e "inject=pwrite64,write:signal=STOP:when=$when" \
+		"$MIRRORCTL" sync --json "$@" s d >sync.json 2>sync.err &
 	pid=$!
 	wait_for 30 is_stopped || fail "it doesn't copy: $(cat sync.err)"
 }
@@ -89,7 +91,7 @@ random_file s/big 24000000
 must_sync 0 s d
 SEED=$((SEED + 1)) random_file s/big 24000000
 cp s/big big
-stop_at_write big 20
+stop_at_write big 20 --in-place
 dd if=/dev/zero of=s/big bs=1M count=8 conv=notrunc,fsync status=none
 go_on 0
 assert_same_file big d/big
@@ -128,11 +130,24 @@ mount_again end_sync 1
 assert_one_line "$(cat sync.err)"
 complete d || fail "incomplete, though nothing was copied"
 
-stop_at_write a 2
+stop_at_write a 2 --in-place
 mount_again go_on 1
 assert_one_line "$(cat sync.err)"
 assert_contains "$(cat sync.err)" "mirrorfs does not answer any more"
 ! complete d || fail "complete"
+must_sync 0 s d
+assert_equal_trees s d
+
+# with a journal nothing has happened to the replica by then
+change
+list_tree d >tree.before
+stop_at_write .mirrorfs/journal.tmp 3
+mount_again go_on 1
+assert_one_line "$(cat sync.err)"
+assert_contains "$(cat sync.err)" "mirrorfs does not answer any more"
+complete d || fail "incomplete, though nothing was published"
+list_tree d | diff tree.before - >&2 || fail "a sync that failed has changed the replica"
+[ ! -e d/.mirrorfs/journal.tmp ] || fail "left: a journal"
 must_sync 0 s d
 assert_equal_trees s d
 
@@ -148,7 +163,7 @@ part() { # FIRST_BLOCK NBLOCKS
 }
 part 0 2
 part 60 10
-stop_at_write "$name" 1 # by now the first two have been read
+stop_at_write "$name" 1 --in-place # by now the first two have been read
 part 0 2
 fallocate --punch-hole --offset $((60 * 65536)) --length $((10 * 65536)) "s/$name"
 go_on 4

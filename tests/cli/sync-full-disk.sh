@@ -20,7 +20,7 @@ cleanup_fn drop_loop "$loop"
 mount "$loop" mnt
 
 # the top of a fresh filesystem will do as a destination
-assert_fails "$MIRRORCTL" sync s mnt
+assert_fails "$MIRRORCTL" sync --in-place s mnt
 assert_eq "$code" 1 "exit code"
 assert_one_line "$stderr"
 assert_contains "$stderr" "large': no space left on device"
@@ -31,13 +31,38 @@ truncate -s 20000000 s/large
 must_sync 0 s mnt
 assert_equal_trees s mnt
 
-# an update that doesn't fit
+# An update that doesn't fit: that is seen before it begins, or changes nothing.
+changed_nothing() {
+	assert_one_line "$stderr"
+	complete mnt || fail "not complete any more"
+	list_tree mnt | diff tree.before - >&2 || fail "a sync that failed has changed the replica"
+	[ -z "$(find mnt/.mirrorfs -name 'journal*' -o -name staging)" ] || fail "left: $(find mnt/.mirrorfs)"
+}
+list_tree mnt >tree.before
 truncate -s 0 s/large && random_file s/large 60000000
 assert_fails "$MIRRORCTL" sync s mnt
+assert_contains "$stderr" ": it takes 57.2 MiB, and "
+changed_nothing
+truncate -s 1000000 s/large
+sync_to s mnt --in-place
+fallocate -l $(($(stat -f -c '%a * %S' mnt) - 600000)) mnt/lost+found/ballast
+list_tree mnt >tree.before
+mkdir s/many
+for i in $(seq 900); do
+	echo "$i" >"s/many/$i"
+done
+assert_fails "$MIRRORCTL" sync s mnt
+assert_contains "$stderr" "no space left on device"
+changed_nothing
+rm -r mnt/lost+found/ballast s/many
+
+random_file s/large 60000000
+assert_fails "$MIRRORCTL" sync --in-place s mnt
 assert_one_line "$stderr"
 assert_contains "$stderr" "no space left on device"
+! complete mnt || fail "complete, on a full disk"
 random_file s/large 15000000
-sync_to s mnt
+sync_to s mnt --in-place
 assert_eq "$code" 3 "$(cat sync.err)"
 assert_equal_trees s mnt
 

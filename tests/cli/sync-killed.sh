@@ -10,13 +10,15 @@ RANDOM=$SEED
 # strace and the leak checker both want to be the one who traces
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
+mode=() # options of the sync that is killed
+
 # kill_at SYSCALL N [OPTION...]: begins a sync that is killed at the Nth such call; 1 if it never
 # came that far.  With options of strace only calls that it then follows count.
 kill_at() {
 	local code=0 call=$1 when=$2
 	shift 2
 	strace -f -qq -o /dev/null "$@" -e trace="$call" -e inject="$call:signal=KILL:when=$when" \
-		"$MIRRORCTL" sync --quiet s d 2>/dev/null || code=$?
+		"$MIRRORCTL" sync --quiet "${mode[@]}" s d 2>/dev/null || code=$?
 	[ "$code" = 137 ]
 }
 
@@ -53,24 +55,32 @@ must_sync 0 s d
 assert_equal_trees s d
 
 killed=0
-for call in pwrite64 ftruncate fallocate renameat2 renameat rename unlinkat mkdirat linkat symlinkat \
-	mknodat utimensat fchmod chmod fchmodat fchownat setxattr removexattr fsync fdatasync syncfs \
-	ioctl; do
-	for when in 1 2 $((3 + RANDOM % 8)); do
-		change
-		if kill_at "$call" "$when"; then
-			killed=$((killed + 1))
-		fi
-		# now and then the next one is killed too, or the source changes before it
-		[ $((RANDOM % 3)) != 0 ] || kill_at pwrite64 $((1 + RANDOM % 6)) || :
-		[ $((RANDOM % 3)) != 0 ] || change
-		must_sync 0 s d
-		json '.full_copies[].path' | grep -Ex 'a.raw|b.raw|one|two' >full || :
-		[ ! -s full ] || fail "killed at $call $when: copied in full: $(cat full)"
-		assert_equal_trees s d
-		complete d || fail "killed at $call $when: not complete"
+# kill_each WHEN...: at that call of each kind
+kill_each() {
+	local call when
+	for call in pwrite64 write ftruncate fallocate renameat2 renameat unlinkat mkdirat linkat \
+		symlinkat mknodat utimensat fchmod chmod fchmodat fchownat setxattr removexattr fsync \
+		fdatasync syncfs ioctl; do
+		for when in "$@"; do
+			change
+			if kill_at "$call" "$when"; then
+				killed=$((killed + 1))
+			fi
+			# now and then the next one is killed too, or the source changes before it
+			[ $((RANDOM % 3)) != 0 ] || kill_at pwrite64 $((1 + RANDOM % 6)) || :
+			[ $((RANDOM % 3)) != 0 ] || change
+			must_sync 0 s d
+			json '.full_copies[].path' | grep -Ex 'a.raw|b.raw|one|two' >full || :
+			[ ! -s full ] || fail "killed at $call $when: copied in full: $(cat full)"
+			assert_equal_trees s d
+			complete d || fail "killed at $call $when: not complete"
+		done
 	done
-done
+}
+kill_each 1 $((2 + RANDOM % 8))
+mode=(--in-place)
+kill_each 1 $((2 + RANDOM % 8))
+mode=()
 # Told too late: the replica is complete, and knows better than the source where it is.  What makes
 # its manifest durable, the third fsync of that directory, is the last thing before the source is told.
 for round in 1 2 3; do
@@ -87,7 +97,8 @@ for round in 1 2 3; do
 	assert_equal_trees s d
 done
 
-# the reason for a full copy survives
+# In place, the reason for a full copy survives.
+mode=(--in-place)
 printf 'x' | dd of=d/a.raw conv=notrunc status=none
 kill_at pwrite64 4 || fail "not killed"
 ! complete d || fail "complete, though a full copy was killed"

@@ -13,12 +13,13 @@ is_stopped() {
 }
 
 # swapped NAME COMMAND...: a sync of s to d, in the middle of which the command is run
+options=()
 swapped() {
 	local name=$1 tracer code=0
 	shift
 	rm -f trace
 	strace -f -o trace -P .mirrorfs/moving -e trace=unlinkat -e inject=unlinkat:signal=STOP:when=1 \
-		"$MIRRORCTL" sync s d >out 2>err &
+		"$MIRRORCTL" sync "${options[@]}" s d >out 2>err &
 	tracer=$!
 	wait_for 30 is_stopped || fail "it doesn't stop: $(cat trace err)"
 	"$@"
@@ -47,43 +48,52 @@ another_dir() {
 	mv keep "d/$1"
 }
 
-mkdir s m
-echo old >s/old
-must_sync 0 s d
 echo precious >victim
 chmod 600 victim
 mkfifo -m 600 fifo
 stat -c '%a %u %s %Y %h' victim fifo >before
 
-echo new >s/new
-chmod 755 s/new
-swapped new link_victim new victim
-must_sync 0 s d
-assert_equal_trees s d
+# all_swaps LOST: must_sync's exit code after an image that the sync had made is gone
+all_swaps() {
+	rm -rf s d kept.*
+	mkdir -p s m
+	echo old >s/old
+	must_sync 0 s d
 
-echo newer >s/newer
-swapped newer another_file newer
-must_sync 0 s d
-assert_equal_trees s d
+	echo new >s/new
+	chmod 755 s/new
+	swapped new link_victim new victim
+	must_sync "$1" s d "${options[@]}"
+	assert_equal_trees s d
 
-# one that was there before, of which a bitmap tells
-mount_source s m
-echo changed >m/old
-unmount m
-echo 1 >s/step
-swapped old another_file old
-must_sync 3 s d
-assert_equal_trees s d
+	echo newer >s/newer
+	swapped newer another_file newer
+	must_sync "$1" s d "${options[@]}"
+	assert_equal_trees s d
 
-mkfifo -m 666 s/fifo
-swapped fifo link_victim fifo fifo
-must_sync 0 s d
-assert_equal_trees s d
+	# one that was there before, of which a bitmap tells
+	mount_source s m
+	echo changed >m/old
+	unmount m
+	echo 1 >s/step
+	swapped old another_file old
+	must_sync 3 s d "${options[@]}"
+	assert_equal_trees s d
 
-mkdir s/dir
-swapped dir another_dir dir
-must_sync 0 s d
-assert_equal_trees s d
+	mkfifo -m 666 s/fifo
+	swapped fifo link_victim fifo fifo
+	must_sync 0 s d "${options[@]}"
+	assert_equal_trees s d
+
+	mkdir s/dir
+	swapped dir another_dir dir
+	must_sync 0 s d "${options[@]}"
+	assert_equal_trees s d
+}
+
+all_swaps 3
+options=(--in-place)
+all_swaps 0
 
 assert_eq "$(cat victim)" precious "a file outside of the replica"
 stat -c '%a %u %s %Y %h' victim fifo | diff before - >&2 || fail "files outside were changed"

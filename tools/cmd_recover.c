@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd_recover.c - mirrorctl recover: finishes an update of a replica that was interrupted */
+#include "config.h"
+
+#include "tools/command.h"
+#include "tools/fail.h"
+#include "tools/journal.h"
+#include "tools/json.h"
+#include "tools/output.h"
+#include "tools/publish.h"
+#include "tools/stop.h"
+#include "tools/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int print_json(const struct manifest *manifest, bool found)
+{
+	json_t *document = json_object();
+
+	json_put_uuid(document, "replica", &manifest->replica);
+	json_put_checkpoint(document, "checkpoint", manifest->checkpoint,
+			    &manifest->checkpoint_uuid);
+	json_put_bool(document, "complete", manifest->complete);
+	json_put_bool(document, "recovered", found);
+	return json_print(document);
+}
+
+static int print_text(const struct manifest *manifest, bool found)
+{
+	unsigned long long number = manifest->checkpoint;
+
+	if (!manifest->complete)
+		printf("not complete: a sync in place was interrupted, and the next one makes it "
+		       "good\n");
+	else if (found)
+		printf("recovered: at checkpoint %llu now\n", number);
+	else
+		printf("nothing to recover: at checkpoint %llu\n", number);
+	return output_finish();
+}
+
+static int report(const struct manifest *manifest, bool found, const struct options *options)
+{
+	int r = 0;
+
+	if (options->given & OPTION_JSON)
+		r = print_json(manifest, found);
+	else if (!(options->given & OPTION_QUIET))
+		r = print_text(manifest, found);
+	if (r < 0) {
+		output_error("write to standard output: %s; the replica itself is recovered",
+			     fail_reason(r));
+		return EXIT_FAILURE;
+	}
+	return manifest->complete ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void warn_of(uint64_t n, const char *first, const char *what)
+{
+	char quoted[TEXT_NAME];
+
+	if (n > 0)
+		output_error("warning: %s: %llu file(s), such as '%s'", what, (unsigned long long)n,
+			     text_quote(first ? first : "?", quoted, sizeof(quoted)));
+}
+
+static void print_warnings(const struct publish_report *report)
+{
+	warn_of(report->nspecial, report->first_special, PUBLISH_SPECIAL_REFUSED);
+	warn_of(report->nowner, report->first_owner, PUBLISH_OWNER_REFUSED);
+	warn_of(report->nxattrs, report->first_xattrs, PUBLISH_XATTRS_REFUSED);
+	warn_of(report->ngone, report->first_gone, PUBLISH_GONE);
+}
+
+static int recover(struct replica *replica, const struct options *options, struct bmf_error *err)
+{
+	struct publish_report published;
+	int r = publish(replica, &published, err), status = EXIT_FAILURE;
+
+	if (r == 0) {
+		r = journal_discard(replica->store->dir_fd);
+		if (r < 0)
+			fail_errno(err, r, "clean up", replica->path, BMF_STATE_DIR);
+	}
+	if (r == 0) {
+		print_warnings(&published);
+		status = report(&replica->manifest, published.found, options);
+	}
+	publish_report_destroy(&published);
+	return r < 0 ? r : status;
+}
+
+int cmd_recover(const struct command *command, char *const args[], const struct options *options)
+{
+	struct replica replica;
+	struct bmf_error err = { 0 };
+	char name[TEXT_NAME];
+	int r;
+
+	(void)command;
+	stop_catch();
+	r = replica_open_alone(args[0], &replica, &err);
+	if (r == 0) {
+		r = recover(&replica, options, &err);
+		replica_close(&replica);
+	}
+	if (r == -ECANCELED && stop_signal()) {
+		output_error("recover '%s': stopped by a signal; run it again",
+			     text_quote(args[0], name, sizeof(name)));
+		return EXIT_SIGNAL + stop_signal();
+	}
+	if (r < 0) {
+		output_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	return r;
+}

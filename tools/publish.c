@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * publish.c - does what a replica's journal says
+ *
+ *   P1  the journal is read through: it is whole, and of this replica at this checkpoint
+ *   P2  staged digests get to their places, and are durable there: nobody believes them before P8
+ *   P3  the replica's tree is read, with what is in moving/ and staging/; each file that the
+ *       journal means is found by its inode, wherever it is by now
+ *   P4  names: files from staging/ take the places of those that they replace (names.h)
+ *   P5  content: extents of the journal are written in place
+ *   P6  metadata, and of directories last
+ *   P7  all of it is durable
+ *   P8  the manifest says: complete, at the new checkpoint
+ *   P9  the journal is removed, then what is left in staging/ and digests of images that are gone
+ *
+ * Killed anywhere from P2 to P8, the next one begins at P1 and finds names, files and extents that
+ * are right already: each step makes something so, whatever it was.  Extents don't depend
+ * on what was there; sizes are set before them.  Killed after P8, it finds that the manifest is
+ * where the journal leads to, and only P9 is left.  The manifest stays at the old checkpoint until
+ * P7, and nobody else may use the replica as long as there is a journal: all who open it to be
+ * written to come here first (I2).
+ */
+#include "config.h"
+
+#include "tools/digests.h"
+#include "tools/fail.h"
+#include "tools/full.h"
+#include "tools/journal.h"
+#include "tools/publish_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int publish_failed(struct publish *p, int code, const char *verb, const char *path)
+{
+	return fail_errno(p->err, code, verb, p->replica->path, path);
+}
+
+/* ---- P1 ---- */
+
+static struct stream_expect expectation(const struct publish *p)
+{
+	return (struct stream_expect){ .name = "the replica's journal",
+				       .replica = &p->replica->manifest.replica,
+				       .journal = true };
+}
+
+int publish_open_stream(struct publish *p, struct stream_reader **ret)
+{
+	const struct stream_expect expect = expectation(p);
+
+	if (lseek(p->fd, 0, SEEK_SET) < 0)
+		return publish_failed(p, -errno, "read journal of", NULL);
+	return stream_reader_open(p->fd, &expect, ret, p->err);
+}
+
+/* 1: it has been published already. */
+static int check_journal(struct publish *p)
+{
+	const struct manifest *manifest = &p->replica->manifest;
+	const struct stream_expect expect = expectation(p);
+	struct bmf_error why = { 0 };
+	int r = stream_verify(p->fd, &expect, &p->header, NULL, &why);
+
+	if (r < 0)
+		return fail_text(p->err, r, "publish update of", p->replica->path, NULL, "%s",
+				 why.code ? why.text : fail_reason(r));
+	if (bmf_uuid_equal(&p->header.to_uuid, &manifest->checkpoint_uuid))
+		return 1;
+	if (p->header.from == manifest->checkpoint &&
+	    bmf_uuid_equal(&p->header.from_uuid, &manifest->checkpoint_uuid))
+		return 0;
+	return fail_text(p->err, -ESTALE, "publish update of", p->replica->path, NULL,
+			 "its journal begins at another checkpoint than the replica is at");
+}
+
+/* ---- P2 and P9 ---- */
+
+static int move_digests(struct publish *p, int staging_fd, int digests_fd)
+{
+	char name[BMF_UUID_TEXT];
+
+	for (size_t i = 0; i < p->nnodes; i++) {
+		if (bmf_uuid_is_none(&p->nodes[i].image))
+			continue;
+		bmf_uuid_format(&p->nodes[i].image, name);
+		/* there are none of what isn't changed, and of what was moved before */
+		if (renameat(staging_fd, name, digests_fd, name) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return fsync(digests_fd) < 0 ? -errno : 0;
+}
+
+static int publish_digests(struct publish *p)
+{
+	int dir_fd = p->replica->store->dir_fd, r = 0;
+	int staging_fd =
+		openat(dir_fd, JOURNAL_STAGING, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (staging_fd < 0 && errno != ENOENT)
+		r = -errno;
+	if (staging_fd >= 0)
+		r = move_digests(p, staging_fd, p->digests_fd);
+	if (staging_fd >= 0)
+		close(staging_fd);
+	return r < 0 ? publish_failed(p, r, "move digests of", NULL) : 0;
+}
+
+/* What can't be removed now will be the next time; it is in nobody's way. */
+static void remove_digests(const struct publish *p)
+{
+	const struct manifest *manifest = &p->replica->manifest;
+	struct bmf_uuid *keep = calloc(manifest->nimages + 1, sizeof(*keep));
+
+	for (size_t i = 0; keep && i < manifest->nimages; i++)
+		keep[i] = manifest->images[i].image;
+	if (keep)
+		digests_remove_others(&bmf_io_posix, p->digests_fd, keep, manifest->nimages);
+	free(keep);
+}
+
+/* ---- P4 ---- */
+
+static int apply_names(struct publish *p)
+{
+	struct names_result names = { 0 };
+	int r = names_apply(p->plan, &p->steps, p->replica->fd, &names, p->err);
+
+	if (r == 0 && names.refused > 0) {
+		p->report->nspecial = names.refused;
+		p->report->first_special = strdup(names.refused_path);
+	}
+	return r;
+}
+
+/* ---- P8 ---- */
+
+static int list_images(const struct publish *p, struct manifest *next)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < p->nnodes; i++) {
+		const struct publish_node *what = &p->nodes[i];
+		const struct plan_node *node = &p->plan->nodes[i];
+		const struct bmf_stamp none = { 0 };
+
+		if (!S_ISREG(what->meta.st.st_mode) || bmf_uuid_is_none(&what->image))
+			continue;
+		r = manifest_add(next, &what->image, node->source->first->path,
+				 what->gone ? FULL_GONE : FULL_NONE, false,
+				 what->gone ? &none : &node->stamp);
+	}
+	return r;
+}
+
+static int save_manifest(struct publish *p)
+{
+	struct manifest next = { .replica = p->header.replica,
+				 .source = p->header.source,
+				 .checkpoint = p->header.to,
+				 .checkpoint_uuid = p->header.to_uuid,
+				 .complete = p->report->ngone == 0,
+				 .block_shift = p->header.block_shift };
+	int r = list_images(p, &next);
+
+	if (r == 0) /* a sync may go on with it */
+		r = manifest_sort(&next);
+	if (r < 0)
+		publish_failed(p, r, "list images of", NULL);
+	else
+		r = replica_save(p->replica, &next, p->err);
+	manifest_destroy(&next);
+	return r;
+}
+
+/* ---- all of it ---- */
+
+static int apply(struct publish *p)
+{
+	int r = publish_read(p);
+
+	if (r == 0)
+		r = publish_digests(p);
+	if (r == 0)
+		r = replica_read_tree(p->replica, &p->dest, p->err);
+	if (r == 0)
+		r = publish_plan(p);
+	if (r == 0)
+		r = apply_names(p);
+	if (r == 0)
+		r = publish_content(p);
+	if (r == 0)
+		r = publish_metadata(p);
+	if (r == 0 && syncfs(p->replica->fd) < 0)
+		r = publish_failed(p, -errno, "flush", NULL);
+	if (r == 0)
+		r = save_manifest(p);
+	if (r == 0)
+		remove_digests(p);
+	return r;
+}
+
+static void forget(struct publish *p)
+{
+	names_destroy(&p->steps);
+	plan_free(p->plan);
+	tree_free(p->want);
+	tree_free(p->dest);
+	for (size_t i = 0; i < p->nnodes; i++)
+		meta_destroy(&p->nodes[i].meta);
+	free(p->nodes);
+	if (p->digests_fd >= 0)
+		close(p->digests_fd);
+	close(p->fd);
+}
+
+int publish(struct replica *replica, struct publish_report *ret, struct bmf_error *err)
+{
+	int dir_fd = replica->store->dir_fd, r;
+	struct publish p = { .replica = replica, .report = ret, .err = err };
+
+	*ret = (struct publish_report){ 0 };
+	p.fd = journal_open(dir_fd);
+	if (p.fd == -ENOENT)
+		return 0;
+	if (p.fd < 0)
+		return publish_failed(&p, p.fd, "open journal of", NULL);
+	ret->found = true;
+	p.digests_fd = replica_open_digests(replica);
+	r = p.digests_fd < 0 ? publish_failed(&p, p.digests_fd, "open digests of", NULL)
+			     : check_journal(&p);
+	if (r == 0)
+		r = apply(&p);
+	if (r >= 0) {
+		r = journal_remove(dir_fd);
+		if (r < 0)
+			publish_failed(&p, r, "remove journal of", NULL);
+	}
+	forget(&p);
+	return r;
+}
+
+void publish_report_destroy(struct publish_report *report)
+{
+	free(report->first_owner);
+	free(report->first_xattrs);
+	free(report->first_special);
+	free(report->first_gone);
+	*report = (struct publish_report){ 0 };
+}

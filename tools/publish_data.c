@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* publish_data.c - content and metadata of a replica's files, as a journal has them */
+#include "config.h"
+
+#include "tools/copy.h"
+#include "tools/counterpart.h"
+#include "tools/publish_internal.h"
+#include "tools/stop.h"
+
+#include "bitmapfile/identity.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct plan_node *node_of(struct publish *p, uint64_t index)
+{
+	return &p->plan->nodes[index];
+}
+
+static int failed_at(struct publish *p, const struct plan_node *node, int code, const char *verb)
+{
+	return publish_failed(p, code, verb, node->source->first->path);
+}
+
+/* ---- content ---- */
+
+/* Opens what the extents that follow belong to; copy->dest_fd is -1 if it is gone. */
+static int begin_file(struct publish *p, struct copy *copy, const struct stream_record *record)
+{
+	struct plan_node *node = node_of(p, record->content.node);
+
+	copy->dest_fd = -1;
+	if (node->vanished)
+		return 0;
+	if (stop_signal())
+		return -ECANCELED;
+	copy->dest_fd = counterpart_open_rw(p->replica->fd, node);
+	if (copy->dest_fd < 0)
+		return counterpart_fail(p->err, p->replica->path, node, copy->dest_fd);
+	node->changed = true;
+	if (ftruncate(copy->dest_fd, (off_t)record->content.size) < 0)
+		return failed_at(p, node, -errno, "set size of");
+	return 0;
+}
+
+static int end_file(struct publish *p, struct copy *copy, const struct stream_record *record)
+{
+	int fd = copy->dest_fd;
+
+	copy->dest_fd = -1;
+	if (fd >= 0 && close(fd) < 0)
+		return failed_at(p, node_of(p, record->content.node), -errno, "close");
+	return 0;
+}
+
+static int put_extent(struct publish *p, struct copy *copy, const struct plan_node *node,
+		      const struct stream_record *record)
+{
+	int r;
+
+	if (copy->dest_fd < 0)
+		return 0;
+	if (record->type == STREAM_DATA)
+		r = copy_to_file.data(copy, record->data.bytes, record->data.nbytes,
+				      record->data.offset);
+	else
+		r = copy_to_file.zeros(copy, record->zero.offset,
+				       record->zero.offset + record->zero.nbytes);
+	if (r == -ECANCELED)
+		return r;
+	return r < 0 ? failed_at(p, node, r, copy->verb) : 0;
+}
+
+static int read_contents(struct publish *p, struct stream_reader *reader, struct copy *copy)
+{
+	const struct plan_node *node = NULL;
+	struct stream_record record;
+	int r;
+
+	do {
+		r = stream_next(reader, &record, p->err);
+		if (r < 0)
+			return r;
+		switch (record.type) {
+		case STREAM_CONTENT:
+			node = node_of(p, record.content.node);
+			r = begin_file(p, copy, &record);
+			break;
+		case STREAM_DATA:
+		case STREAM_ZERO:
+			r = put_extent(p, copy, node, &record);
+			break;
+		case STREAM_CONTENT_END:
+			r = end_file(p, copy, &record);
+			break;
+		default:
+			break;
+		}
+	} while (r == 0 && record.type != STREAM_FOOTER);
+	return r;
+}
+
+static bool has_content(const struct publish *p)
+{
+	for (size_t i = 0; i < p->nnodes; i++)
+		if (p->nodes[i].content == STREAM_DELTA || p->nodes[i].content == STREAM_WHOLE)
+			return true;
+	return false;
+}
+
+int publish_content(struct publish *p)
+{
+	struct copy copy = { .sink = &copy_to_file, .dest_fd = -1 };
+	struct stream_reader *reader;
+	int r;
+
+	if (!has_content(p))
+		return 0;
+	r = publish_open_stream(p, &reader);
+	if (r < 0)
+		return r;
+	copy.buffer = malloc(COPY_BUFFER);
+	r = copy.buffer ? read_contents(p, reader, &copy)
+			: publish_failed(p, -ENOMEM, "publish update of", NULL);
+	if (copy.dest_fd >= 0)
+		close(copy.dest_fd);
+	free(copy.buffer);
+	stream_reader_close(reader);
+	return r;
+}
+
+/* ---- metadata ---- */
+
+static void note(uint64_t *count, char **first, const char *path)
+{
+	if ((*count)++ == 0)
+		*first = strdup(path);
+}
+
+static void note_refusal(struct publish *p, const struct plan_node *node,
+			 const struct meta_refusal *refusal)
+{
+	const char *path = node->source->first->path;
+
+	if (refusal->what & (META_OWNER | META_GROUP | META_MODE))
+		note(&p->report->nowner, &p->report->first_owner, path);
+	if (refusal->what & META_XATTRS)
+		note(&p->report->nxattrs, &p->report->first_xattrs, path);
+}
+
+static int apply_meta(struct publish *p, struct plan_node *node, const struct publish_node *what)
+{
+	struct meta_refusal refusal;
+	struct meta has = { 0 };
+	int r, fd = counterpart_open(p->replica->fd, node);
+
+	if (fd < 0)
+		return counterpart_fail(p->err, p->replica->path, node, fd);
+	r = meta_apply(&what->meta, fd, &has, &refusal);
+	if (r < 0)
+		failed_at(p, node, r, "set metadata of");
+	else
+		note_refusal(p, node, &refusal);
+	meta_destroy(&has);
+	if (r == 0 && S_ISREG(node->source->st.st_mode)) {
+		r = bmf_stamp_take(&bmf_io_posix, fd, &node->stamp);
+		if (r < 0)
+			failed_at(p, node, r, "stat");
+	}
+	close(fd);
+	return r;
+}
+
+/*
+ * A file that this update doesn't concern keeps the stamp that it had: if somebody has changed it
+ * meanwhile, the next sync shall see that.
+ */
+static int publish_meta_of(struct publish *p, size_t index, bool directories)
+{
+	struct plan_node *node = &p->plan->nodes[index];
+	const struct publish_node *what = &p->nodes[index];
+	mode_t mode = node->source->st.st_mode;
+
+	if (node->vanished || S_ISDIR(mode) != directories)
+		return 0;
+	node->stamp = what->stamp;
+	if (S_ISREG(mode) && !what->busy)
+		return 0;
+	return apply_meta(p, node, what);
+}
+
+int publish_metadata(struct publish *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < p->nnodes; i++)
+		r = stop_signal() ? -ECANCELED : publish_meta_of(p, i, false);
+	for (size_t i = p->nnodes; r == 0 && i > 0; i--)
+		r = publish_meta_of(p, i - 1, true);
+	return r;
+}

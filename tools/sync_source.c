@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sync_source.c - what a sync reads of its source's images: all of one, or its dirty blocks */
+#include "config.h"
+
+#include "tools/fail.h"
+#include "tools/sync_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int sync_fail_source(struct sync *s, const struct plan_node *node, int code, const char *verb)
+{
+	return sync_explain(s, fail_errno(s->err, code, verb, s->view.path, sync_path(node)));
+}
+
+/* Counts, and keeps the first path as an example. */
+void sync_note(uint64_t *count, char **first, const char *path)
+{
+	if ((*count)++ == 0)
+		*first = strdup(path);
+}
+
+/* In a snapshot nothing vanishes: there it is a failure like any other. */
+bool sync_is_gone(const struct sync *s, int code)
+{
+	return !source_view_has_snapshot(&s->view) &&
+	       (code == -ENOENT || code == -ESTALE || code == -ENOTDIR);
+}
+
+/* The source's file left while we worked: the next sync will see what became of it. */
+int sync_vanish(struct sync *s, struct plan_node *node)
+{
+	node->vanished = true;
+	sync_note(&s->nvanished, &s->first_vanished, sync_path(node));
+	return 0;
+}
+
+int sync_open_image(struct sync *s, const struct plan_node *node)
+{
+	int pid = source_view_has_snapshot(&s->view) ? s->view.info.pid : 0;
+	int r, path_fd = tree_open(s->source, node->source);
+
+	if (path_fd < 0)
+		return path_fd;
+	r = source_image_open(path_fd, pid, &s->image);
+	close(path_fd);
+	return r;
+}
+
+static void tick(void *arg, uint64_t nbytes)
+{
+	struct sync *s = arg;
+
+	s->ticked += nbytes;
+	s->result->bytes_scanned += nbytes;
+	if (s->options->progress)
+		s->options->progress(s->options->progress_arg, s->ticked, s->plan->scan_total);
+}
+
+/* A range failed: the message names the image, the side and the place. */
+static int fail_copy(struct sync *s, const struct plan_node *node, int r)
+{
+	if (r == -ECANCELED || !s->copy.verb)
+		return r;
+	fail_text(s->err, r, s->copy.verb, s->copy.at_source ? s->view.path : s->replica.path,
+		  sync_path(node), "%s at offset %llu", fail_reason(r),
+		  (unsigned long long)s->copy.offset);
+	if (!s->copy.at_source)
+		return r;
+	s->lost = r == -ENODATA && source_view_has_snapshot(&s->view);
+	return sync_explain(s, r);
+}
+
+static int copy_bits(struct sync *s, const struct plan_node *node, uint64_t size)
+{
+	unsigned int shift = s->plan->block_shift;
+	uint64_t from = 0, first, n, nblocks = (size + (UINT64_C(1) << shift) - 1) >> shift;
+	int r = 0;
+
+	while (r == 0 && bmf_bits_next(node->bits, from, nblocks, &first, &n)) {
+		uint64_t offset = first << shift, end = (first + n) << shift;
+
+		r = copy_range(&s->copy, offset, (end < size ? end : size) - offset);
+		from = first + n;
+	}
+	return r;
+}
+
+int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size)
+{
+	int r;
+
+	s->copy.source = &s->image;
+	s->copy.tick = tick;
+	s->copy.tick_arg = s;
+	s->copy.verb = NULL;
+	if (node->reason != FULL_NONE) {
+		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		r = copy_range(&s->copy, 0, size);
+	} else {
+		r = copy_bits(s, node, size);
+	}
+	if (r < 0)
+		return fail_copy(s, node, r);
+	source_image_release(&s->image, size);
+	return 0;
+}
+
+/*
+ * I1: what the replica gets must not be newer than what a power cut leaves at the
+ * source, because the bits that would say so are let go when the replica has
+ * arrived.  So the source's data goes to stable storage first.
+ *
+ * A failure is told only once, and it was us whom the kernel told: the next fdatasync, of the
+ * next sync or of a guest, would succeed without having written anything.  So the source is told.
+ */
+int sync_flush_image(struct sync *s, const struct plan_node *node)
+{
+	char reason[128];
+	int r, error;
+
+	if (fdatasync(s->image.fd) == 0) {
+		/*
+		 * Pages that couldn't be written are clean in the cache; what the disk has
+		 * instead is what the image will be.
+		 */
+		if (node->suspect)
+			posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_DONTNEED);
+		return 0;
+	}
+	error = -errno;
+	snprintf(reason, sizeof(reason), "%s", fail_reason(error));
+	r = source_view_suspect(&s->view, &s->image);
+	if (r == 0)
+		return fail_errno(s->err, error, "flush", s->view.path, sync_path(node));
+	return fail_text(s->err, error, "flush", s->view.path, sync_path(node),
+			 "%s; and it couldn't be noted that its content is in doubt (%s): check it "
+			 "before the next sync",
+			 reason, fail_reason(r));
+}
