@@ -58,6 +58,11 @@ const struct command commands[] = {
 	  "Finishes what a sync that was killed has committed in the replica DEST, and removes\n"
 	  "what it hasn't.  The source isn't needed.  A sync does it too, before anything else.",
 	  cmd_recover },
+	{ "scrub", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET, EXIT_VERIFY_ERROR,
+	  "prove a replica by its digests, without the source",
+	  "Reads every block of every image of the replica DEST, and lists those that aren't\n"
+	  "what a sync has written there.",
+	  cmd_scrub },
 	{ "snapshot", "ACTION SOURCE [NAME]", 2, 3,
 	  OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, EXIT_USAGE,
 	  "keep a mounted source as it is now, to be read",

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* scrub.c - proves a replica by its digests, without its source */
+#include "config.h"
+
+#include "tools/beneath.h"
+#include "tools/digester.h"
+#include "tools/digests.h"
+#include "tools/fail.h"
+#include "tools/holes.h"
+#include "tools/scrub.h"
+#include "tools/stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUFFER ((size_t)1 << 20)
+
+struct scrub {
+	const struct replica *replica;
+	const struct scrub_options *options;
+	struct scrub_result *result;
+	struct bmf_error *err;
+	int digests_fd;
+	void *buffer;
+	uint64_t done;
+
+	/* The image at hand. */
+	const struct manifest_image *image;
+	int fd;
+	uint64_t size, there;	 /* as it should be, and as it is */
+	struct digests *digests; /* NULL: there are none */
+	struct digest zero;
+	/* What was found last, to be joined with what follows it. */
+	bool pending;
+	enum scrub_what what;
+	uint64_t first, end; /* bytes */
+};
+
+const char *scrub_word(enum scrub_what what)
+{
+	static const char *const words[] = {
+		[SCRUB_DAMAGED] = "damaged",	   [SCRUB_UNKNOWN] = "unknown",
+		[SCRUB_LONGER] = "longer",	   [SCRUB_MISSING] = "missing",
+		[SCRUB_UNREADABLE] = "unreadable",
+	};
+
+	return words[what];
+}
+
+const char *scrub_text(enum scrub_what what)
+{
+	static const char *const texts[] = {
+		[SCRUB_DAMAGED] = "damaged: it isn't what was written there",
+		[SCRUB_UNKNOWN] = "can't be proved: its digests are missing",
+		[SCRUB_LONGER] = "longer than what was written there",
+		[SCRUB_MISSING] = "the file is missing",
+		[SCRUB_UNREADABLE] = "can't be read",
+	};
+
+	return texts[what];
+}
+
+/* ---- what is found ---- */
+
+static void flush_found(struct scrub *s)
+{
+	uint64_t nbytes = s->end - s->first;
+
+	if (!s->pending)
+		return;
+	s->pending = false;
+	if (s->what == SCRUB_DAMAGED || s->what == SCRUB_UNREADABLE)
+		s->result->bytes_damaged += nbytes;
+	else
+		s->result->bytes_unknown += nbytes;
+	s->options->found(s->options->arg, s->image->path, s->what, s->first, nbytes);
+}
+
+/* Of the image, whose end cuts off its last block. */
+static void found(struct scrub *s, enum scrub_what what, uint64_t offset, uint64_t nbytes)
+{
+	uint64_t end = nbytes < s->size - offset ? offset + nbytes : s->size;
+
+	if (s->pending && s->what == what && s->end == offset) {
+		s->end = end;
+		return;
+	}
+	flush_found(s);
+	s->pending = true;
+	s->what = what;
+	s->first = offset;
+	s->end = end;
+}
+
+static void found_all(struct scrub *s, enum scrub_what what)
+{
+	found(s, what, 0, s->size);
+	flush_found(s);
+}
+
+/* ---- blocks against their digests ---- */
+
+static int compare_batch(struct scrub *s, uint64_t first_block, size_t n,
+			 const struct digest *digests)
+{
+	unsigned int shift = s->replica->manifest.block_shift;
+	uint64_t block_nbytes = UINT64_C(1) << shift, offset = first_block << shift;
+	struct digest expected[256];
+	int r = digests_read(s->digests, first_block, n, expected);
+
+	for (size_t i = 0; r == 0 && i < n; i++, offset += block_nbytes) {
+		const struct digest *is = digests ? &digests[i] : &s->zero;
+
+		if (!digest_is_known(&expected[i]))
+			found(s, SCRUB_UNKNOWN, offset, block_nbytes);
+		else if (!digest_equal(&expected[i], is))
+			found(s, SCRUB_DAMAGED, offset, block_nbytes);
+	}
+	return r;
+}
+
+static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest *digests)
+{
+	int r = 0;
+
+	for (uint64_t done = 0; r == 0 && done < n;) {
+		size_t batch = n - done < 256 ? (size_t)(n - done) : 256;
+
+		if (stop_signal())
+			return -ECANCELED;
+		r = compare_batch(arg, first_block + done, batch, digests ? digests + done : NULL);
+		done += batch;
+	}
+	return r;
+}
+
+static void tick(struct scrub *s, uint64_t nbytes)
+{
+	s->done += nbytes;
+	if (s->options->progress)
+		s->options->progress(s->options->arg, s->done, s->result->bytes_total);
+}
+
+/* ---- reading ---- */
+
+static int read_data(struct scrub *s, struct digester *digester, uint64_t offset, uint64_t end)
+{
+	while (offset < end) {
+		size_t n = end - offset < BUFFER ? (size_t)(end - offset) : BUFFER;
+		ssize_t got = bmf_io_posix.pread(&bmf_io_posix, s->fd, s->buffer, n, (off_t)offset);
+		int r;
+
+		if (stop_signal())
+			return -ECANCELED;
+		if (got < 0)
+			return (int)got;
+		if ((size_t)got < n)
+			return -ESTALE; /* somebody cuts it off at this moment */
+		r = digester_data(digester, s->buffer, n, offset);
+		if (r < 0)
+			return r;
+		tick(s, n);
+		offset += n;
+	}
+	return 0;
+}
+
+static int read_zeros(struct scrub *s, struct digester *digester, uint64_t offset, uint64_t end)
+{
+	int r = offset < end ? digester_zeros(digester, offset, end - offset) : 0;
+
+	if (r == 0)
+		tick(s, end - offset);
+	return r;
+}
+
+/* What was cut off reads as zeros. */
+static int read_all(struct scrub *s, struct digester *digester)
+{
+	uint64_t offset = 0, there = s->there < s->size ? s->there : s->size, first, end;
+	int r;
+
+	while ((r = holes_next_data(s->fd, offset, there, &first, &end)) > 0) {
+		r = read_zeros(s, digester, offset, first);
+		if (r == 0)
+			r = read_data(s, digester, first, end);
+		if (r < 0)
+			return r;
+		offset = end;
+	}
+	return r < 0 ? r : read_zeros(s, digester, offset, s->size);
+}
+
+/*
+ * A block that the disk can't read ends the image: the rest of it is called unreadable.  That
+ * is less than could be said, and a disk that does that is to be replaced.
+ */
+static int prove(struct scrub *s)
+{
+	struct digester *digester;
+	uint64_t before = s->done;
+	int r = digester_new(digest_seed(&s->replica->manifest.replica),
+			     s->replica->manifest.block_shift, take, s, &digester);
+
+	if (r < 0)
+		return r;
+	r = digester_begin(digester, 0);
+	if (r == 0)
+		r = read_all(s, digester);
+	if (r == 0)
+		r = digester_finish(digester, s->size);
+	digester_free(digester);
+	if (r == -EIO || r == -EUCLEAN || r == -EBADMSG) {
+		found(s, SCRUB_UNREADABLE, s->done - before, UINT64_MAX);
+		tick(s, before + s->size - s->done);
+		r = 0;
+	}
+	flush_found(s);
+	return r;
+}
+
+/* ---- images ---- */
+
+static int open_digests(struct scrub *s)
+{
+	const struct manifest *manifest = &s->replica->manifest;
+	struct digests_key key = { manifest->replica, s->image->image, manifest->block_shift };
+	struct bmf_error why;
+	int r = digests_open(&bmf_io_posix, s->digests_fd, &key, false, &s->digests, &why);
+
+	if (r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT) {
+		s->digests = NULL;
+		return 0;
+	}
+	return r;
+}
+
+/*
+ * Whoever changed the file, and whenever: what its digests prove is proved.  So neither its times
+ * nor its inode are looked at.
+ */
+static int scrub_opened(struct scrub *s)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(s->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode)) {
+		found_all(s, SCRUB_MISSING);
+		tick(s, s->size);
+		return 0;
+	}
+	r = open_digests(s);
+	if (r == 0 && !s->digests) {
+		found_all(s, SCRUB_UNKNOWN);
+		tick(s, s->size);
+		return 0;
+	}
+	s->there = (uint64_t)st.st_size;
+	if (r == 0)
+		r = prove(s);
+	digests_close(s->digests);
+	s->digests = NULL;
+	if (r == 0 && s->there > s->size)
+		s->options->found(s->options->arg, s->image->path, SCRUB_LONGER, s->size,
+				  s->there - s->size);
+	return r;
+}
+
+static int scrub_image(struct scrub *s, const struct manifest_image *image)
+{
+	int r;
+
+	s->image = image;
+	s->size = image->stamp.size;
+	s->result->images++;
+	s->fd = beneath_open(s->replica->fd, image->path, O_RDONLY, 0);
+	if (s->fd < 0 && s->fd != -ENOENT && s->fd != -ENOTDIR && s->fd != -ELOOP)
+		return fail_errno(s->err, s->fd, "open", s->replica->path, image->path);
+	if (s->fd < 0) {
+		found_all(s, SCRUB_MISSING);
+		tick(s, s->size);
+		return 0;
+	}
+	posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	r = scrub_opened(s);
+	close(s->fd);
+	return r < 0 && r != -ECANCELED
+		       ? fail_errno(s->err, r, "read", s->replica->path, image->path)
+		       : r;
+}
+
+static int scrub_images(struct scrub *s)
+{
+	const struct manifest *manifest = &s->replica->manifest;
+	int r = digest_of_zero_block(manifest->block_shift, digest_seed(&manifest->replica),
+				     &s->zero);
+
+	if (r < 0 || !s->buffer)
+		return fail_errno(s->err, -ENOMEM, "scrub", s->replica->path, NULL);
+	for (size_t i = 0; i < manifest->nimages; i++)
+		s->result->bytes_total += manifest->images[i].stamp.size;
+	for (size_t i = 0; r == 0 && i < manifest->nimages; i++)
+		r = scrub_image(s, manifest->by_path[i]);
+	s->result->bytes_proved =
+		s->result->bytes_total - s->result->bytes_damaged - s->result->bytes_unknown;
+	return r;
+}
+
+int scrub_run(const struct replica *replica, const struct scrub_options *options,
+	      struct scrub_result *ret, struct bmf_error *err)
+{
+	struct scrub scrub = { .replica = replica,
+			       .options = options,
+			       .result = ret,
+			       .err = err,
+			       .digests_fd = replica_open_digests(replica),
+			       .buffer = malloc(BUFFER) };
+	struct timespec begin, end;
+	int r;
+
+	*ret = (struct scrub_result){ 0 };
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	r = scrub.digests_fd < 0
+		    ? fail_errno(err, scrub.digests_fd, "open digests of", replica->path, NULL)
+		    : scrub_images(&scrub);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ret->seconds =
+		(double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+	if (scrub.digests_fd >= 0)
+		close(scrub.digests_fd);
+	free(scrub.buffer);
+	return r;
+}
