@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "tests/unit/rawstream.h"
 #include "tests/unit/streams.h"
 #include "tests/unit/streamseal.h"
 #include "tests/unit/suite.h"
@@ -19,188 +20,27 @@
 #include <string.h>
 #include <zstd.h>
 
-#define RAW_MAX ((size_t)4 << 20)
-
-static uint8_t *raw; /* the stream that is being made */
-static size_t raw_nbytes;
-static bool raw_journal;
-
-static void setup(void)
-{
-	raw = malloc(RAW_MAX);
-}
-
-static void teardown(void)
-{
-	free(raw);
-}
-
-/* announced: the length that the head is to give */
-static void record_announced(unsigned int type, const void *payload, size_t nbytes,
-			     size_t announced)
-{
-	struct stream_disk_head head = {
-		.type = le16_make((uint16_t)type),
-		.payload_nbytes = le32_make((uint32_t)announced),
-	};
-
-	ck_assert_uint_lt(raw_nbytes + nbytes + STREAM_RECORD_EXTRA, RAW_MAX);
-	memcpy(raw + raw_nbytes, &head, sizeof(head));
-	if (nbytes)
-		memcpy(raw + raw_nbytes + sizeof(head), payload, nbytes);
-	raw_nbytes += nbytes + STREAM_RECORD_EXTRA;
-}
-
-static void record(unsigned int type, const void *payload, size_t nbytes)
-{
-	record_announced(type, payload, nbytes, nbytes);
-}
-
-static struct stream_node make(const char *path, mode_t mode, enum stream_kind kind)
-{
-	struct stream_node node = { .path = path, .content = kind };
-
-	node.meta.st.st_mode = mode;
-	if (kind != STREAM_NONE)
-		memset(node.image.b, 7, sizeof(node.image.b));
-	return node;
-}
-
-static void put(const struct stream_node *node)
-{
-	size_t nbytes = stream_node_nbytes(node, raw_journal);
-	uint8_t *payload = malloc(nbytes);
-
-	stream_node_encode(node, raw_journal, payload);
-	record(STREAM_NODE, payload, nbytes);
-	free(payload);
-}
-
-static void dir(const char *path)
-{
-	struct stream_node node = make(path, S_IFDIR | 0755, STREAM_NONE);
-
-	put(&node);
-}
-
-static void file(const char *path, enum stream_kind kind, off_t size)
-{
-	struct stream_node node = make(path, S_IFREG | 0644, kind);
-
-	node.meta.st.st_size = size;
-	put(&node);
-}
-
-static void link_(const char *path)
-{
-	record(STREAM_LINK, path, strlen(path) + 1);
-}
-
-static void content(uint64_t node)
-{
-	struct stream_disk_content disk = { le64_make(node) };
-
-	record(STREAM_CONTENT, &disk, sizeof(disk));
-}
-
-static void stored(uint64_t offset, uint32_t nbytes, uint32_t encoding, const void *bytes,
-		   size_t stored_nbytes)
-{
-	struct stream_disk_data disk = { le64_make(offset), le32_make(nbytes),
-					 le32_make(encoding) };
-	uint8_t *payload = calloc(1, sizeof(disk) + stored_nbytes);
-
-	memcpy(payload, &disk, sizeof(disk));
-	if (bytes)
-		memcpy(payload + sizeof(disk), bytes, stored_nbytes);
-	record(STREAM_DATA, payload, sizeof(disk) + stored_nbytes);
-	free(payload);
-}
-
-static void data(uint64_t offset, uint32_t nbytes)
-{
-	stored(offset, nbytes, STREAM_RAW, NULL, nbytes);
-}
-
-static void zero(uint64_t offset, uint64_t nbytes)
-{
-	struct stream_disk_zero disk = { le64_make(offset), le64_make(nbytes) };
-
-	record(STREAM_ZERO, &disk, sizeof(disk));
-}
-
-static void digests(uint64_t first_block, uint32_t n, size_t there)
-{
-	struct stream_disk_digests disk = { le64_make(first_block), le32_make(n), le32_make(0) };
-	uint8_t *payload = calloc(1, sizeof(disk) + there * 16);
-
-	memcpy(payload, &disk, sizeof(disk));
-	record(STREAM_DIGESTS, payload, sizeof(disk) + there * 16);
-	free(payload);
-}
-
-static void content_end(uint64_t size)
-{
-	struct stream_disk_content_end disk = { .size = le64_make(size) };
-
-	record(STREAM_CONTENT_END, &disk, sizeof(disk));
-}
-
-static void footer(void)
-{
-	static const struct stream_disk_footer disk;
-
-	record(STREAM_FOOTER, &disk, sizeof(disk));
-}
-
-static struct stream_disk_header *raw_header(void)
-{
-	return (struct stream_disk_header *)(void *)raw;
-}
-
-/* A header, and the top directory. */
-static void begin(bool journal)
-{
-	struct stream_header header = streams_header(journal);
-
-	raw_journal = journal;
-	stream_header_encode(&header, raw_header());
-	raw_nbytes = sizeof(struct stream_disk_header);
-	dir("");
-}
-
-static void refused_with(int code, const char *why)
-{
-	struct bmf_error err = { 0 };
-	int r;
-
-	streamseal(raw, raw_nbytes);
-	r = streams_verify(raw, raw_nbytes, raw_journal, &err);
-	ck_assert_msg(r == code, "instead of '%s': %d, %s", why, r, err.text);
-	ck_assert_msg(strstr(err.text, why), "instead of '%s': %s", why, err.text);
-}
-
 /* begin, the records given and a footer are refused for that reason */
-#define REFUSED(why, ...)                    \
-	do {                                 \
-		begin(false);                \
-		__VA_ARGS__;                 \
-		footer();                    \
-		refused_with(-EBADMSG, why); \
+#define REFUSED(why, ...)                        \
+	do {                                     \
+		raw_begin(false);                \
+		__VA_ARGS__;                     \
+		raw_footer();                    \
+		raw_refused_with(-EBADMSG, why); \
 	} while (0)
-#define REFUSED_JOURNAL(why, ...)            \
-	do {                                 \
-		begin(true);                 \
-		__VA_ARGS__;                 \
-		footer();                    \
-		refused_with(-EBADMSG, why); \
+#define REFUSED_JOURNAL(why, ...)                \
+	do {                                     \
+		raw_begin(true);                 \
+		__VA_ARGS__;                     \
+		raw_footer();                    \
+		raw_refused_with(-EBADMSG, why); \
 	} while (0)
 #define ACCEPTED(...)                                                                   \
 	do {                                                                            \
 		struct bmf_error err_ = { 0 };                                          \
-		begin(false);                                                           \
+		raw_begin(false);                                                       \
 		__VA_ARGS__;                                                            \
-		footer();                                                               \
+		raw_footer();                                                           \
 		streamseal(raw, raw_nbytes);                                            \
 		ck_assert_msg(streams_verify(raw, raw_nbytes, false, &err_) == 0, "%s", \
 			      err_.text);                                               \
@@ -210,21 +50,24 @@ static void refused_with(int code, const char *why)
 START_TEST(test_accepted)
 {
 	ACCEPTED((void)0);
-	ACCEPTED(file("a", STREAM_WHOLE, 10000), link_("z/y"), file("b", STREAM_SAME, 5),
-		 content(1), data(0, 10), zero(10, 9990), digests(0, 3, 3), content_end(10000));
-	ACCEPTED(dir(".mirrorfs2"), dir("a"), file("a/.mirrorfs", STREAM_SAME, 1), dir("a!"));
-	ACCEPTED(dir("..."), dir("a"), dir("a/b"), dir("a/b/c"), dir("a/c"), dir("a b"));
+	ACCEPTED(raw_file("a", STREAM_WHOLE, 10000), raw_link("z/y"), raw_file("b", STREAM_SAME, 5),
+		 raw_content(1), raw_data(0, 10), raw_zero(10, 9990), raw_digests(0, 3, 3),
+		 raw_content_end(10000));
+	ACCEPTED(raw_dir(".mirrorfs2"), raw_dir("a"), raw_file("a/.mirrorfs", STREAM_SAME, 1),
+		 raw_dir("a!"));
+	ACCEPTED(raw_dir("..."), raw_dir("a"), raw_dir("a/b"), raw_dir("a/b/c"), raw_dir("a/c"),
+		 raw_dir("a b"));
 }
 END_TEST
 
 START_TEST(test_headers)
 {
-#define HEADER(code, why, change)        \
-	do {                             \
-		begin(false);            \
-		footer();                \
-		change;                  \
-		refused_with(code, why); \
+#define HEADER(code, why, change)            \
+	do {                                 \
+		raw_begin(false);            \
+		raw_footer();                \
+		change;                      \
+		raw_refused_with(code, why); \
 	} while (0)
 	HEADER(-EBADMSG, "no delta stream", raw_header()->magic[0] = 'X');
 	HEADER(-EPROTONOSUPPORT, "newer", raw_header()->version = le32_make(2));
@@ -243,8 +86,8 @@ START_TEST(test_headers)
 	HEADER(-EBADMSG, "no checkpoint", memset(raw_header()->to_uuid, 0, 16));
 #undef HEADER
 	/* a compatible feature, and what it may have put there */
-	begin(false);
-	footer();
+	raw_begin(false);
+	raw_footer();
 	raw_header()->compat = le32_make(4);
 	raw_header()->reserved[3] = 1;
 	streamseal(raw, raw_nbytes);
@@ -254,47 +97,47 @@ END_TEST
 
 START_TEST(test_paths)
 {
-	REFUSED("'..'", file("..", STREAM_SAME, 1));
-	REFUSED("'..'", dir("a"), file("a/..", STREAM_SAME, 1));
-	REFUSED("'..'", dir("a"), file("a/../b", STREAM_SAME, 1));
-	REFUSED("'.'", file(".", STREAM_SAME, 1));
-	REFUSED("'.'", dir("a"), file("a/.", STREAM_SAME, 1));
-	REFUSED("empty", file("/etc/passwd", STREAM_SAME, 1));
-	REFUSED("empty", dir("a"), file("a//b", STREAM_SAME, 1));
-	REFUSED("empty", dir("a"), file("a/", STREAM_SAME, 1));
-	REFUSED("own directory", dir(".mirrorfs"));
-	REFUSED("own directory", file(".mirrorfs", STREAM_SAME, 1));
-	REFUSED("own directory", file(".mirrorfs/replica", STREAM_SAME, 1));
-	REFUSED("out of order", dir("a"), dir("a"));
-	REFUSED("empty", dir("a"), dir(""));
-	REFUSED("out of order", dir("b"), dir("a"));
-	REFUSED("out of order", dir("a"), dir("a!"), dir("a/b"));
-	REFUSED("parent", dir("a/b"));
-	REFUSED("parent", file("a", STREAM_SAME, 1), file("a/b", STREAM_SAME, 1));
-	REFUSED("parent", dir("a"), dir("a/b"), dir("a/bc/d"));
-	REFUSED("parent", dir("ab"), dir("ab/c"), file("b/c", STREAM_SAME, 1));
-	REFUSED("parent", dir("a"), file("a/f", STREAM_SAME, 1), dir("a/f/g"));
+	REFUSED("'..'", raw_file("..", STREAM_SAME, 1));
+	REFUSED("'..'", raw_dir("a"), raw_file("a/..", STREAM_SAME, 1));
+	REFUSED("'..'", raw_dir("a"), raw_file("a/../b", STREAM_SAME, 1));
+	REFUSED("'.'", raw_file(".", STREAM_SAME, 1));
+	REFUSED("'.'", raw_dir("a"), raw_file("a/.", STREAM_SAME, 1));
+	REFUSED("empty", raw_file("/etc/passwd", STREAM_SAME, 1));
+	REFUSED("empty", raw_dir("a"), raw_file("a//b", STREAM_SAME, 1));
+	REFUSED("empty", raw_dir("a"), raw_file("a/", STREAM_SAME, 1));
+	REFUSED("own directory", raw_dir(".mirrorfs"));
+	REFUSED("own directory", raw_file(".mirrorfs", STREAM_SAME, 1));
+	REFUSED("own directory", raw_file(".mirrorfs/replica", STREAM_SAME, 1));
+	REFUSED("out of order", raw_dir("a"), raw_dir("a"));
+	REFUSED("empty", raw_dir("a"), raw_dir(""));
+	REFUSED("out of order", raw_dir("b"), raw_dir("a"));
+	REFUSED("out of order", raw_dir("a"), raw_dir("a!"), raw_dir("a/b"));
+	REFUSED("parent", raw_dir("a/b"));
+	REFUSED("parent", raw_file("a", STREAM_SAME, 1), raw_file("a/b", STREAM_SAME, 1));
+	REFUSED("parent", raw_dir("a"), raw_dir("a/b"), raw_dir("a/bc/d"));
+	REFUSED("parent", raw_dir("ab"), raw_dir("ab/c"), raw_file("b/c", STREAM_SAME, 1));
+	REFUSED("parent", raw_dir("a"), raw_file("a/f", STREAM_SAME, 1), raw_dir("a/f/g"));
 }
 END_TEST
 
 START_TEST(test_links)
 {
-	REFUSED("one name", link_("a"));
-	REFUSED("one name", dir("a"), link_("b"));
-	REFUSED("'..'", file("a", STREAM_SAME, 1), link_("b/../../c"));
-	REFUSED("empty", file("a", STREAM_SAME, 1), link_("/b"));
-	REFUSED("empty", file("a", STREAM_SAME, 1), link_(""));
-	REFUSED("own directory", file("a", STREAM_SAME, 1), link_(".mirrorfs/x"));
-	REFUSED("out of order", file("b", STREAM_SAME, 1), link_("a"));
-	REFUSED("out of order", file("b", STREAM_SAME, 1), link_("b"));
-	REFUSED("out of order", file("b", STREAM_SAME, 1), link_("d"), link_("c"));
-	REFUSED("no sense", file("b", STREAM_SAME, 1), record(STREAM_LINK, "c\0d", 4));
-	REFUSED("no sense", file("b", STREAM_SAME, 1), record(STREAM_LINK, "cd", 2));
-	begin(false);
+	REFUSED("one name", raw_link("a"));
+	REFUSED("one name", raw_dir("a"), raw_link("b"));
+	REFUSED("'..'", raw_file("a", STREAM_SAME, 1), raw_link("b/../../c"));
+	REFUSED("empty", raw_file("a", STREAM_SAME, 1), raw_link("/b"));
+	REFUSED("empty", raw_file("a", STREAM_SAME, 1), raw_link(""));
+	REFUSED("own directory", raw_file("a", STREAM_SAME, 1), raw_link(".mirrorfs/x"));
+	REFUSED("out of order", raw_file("b", STREAM_SAME, 1), raw_link("a"));
+	REFUSED("out of order", raw_file("b", STREAM_SAME, 1), raw_link("b"));
+	REFUSED("out of order", raw_file("b", STREAM_SAME, 1), raw_link("d"), raw_link("c"));
+	REFUSED("no sense", raw_file("b", STREAM_SAME, 1), raw_record(STREAM_LINK, "c\0d", 4));
+	REFUSED("no sense", raw_file("b", STREAM_SAME, 1), raw_record(STREAM_LINK, "cd", 2));
+	raw_begin(false);
 	raw_nbytes = sizeof(struct stream_disk_header);
-	link_("a");
-	footer();
-	refused_with(-EBADMSG, "after their file");
+	raw_link("a");
+	raw_footer();
+	raw_refused_with(-EBADMSG, "after their file");
 }
 END_TEST
 
@@ -302,7 +145,7 @@ static void changed(struct stream_node node, mode_t mode, void (*change)(struct 
 {
 	node.meta.st.st_mode = mode;
 	change(&node);
-	put(&node);
+	raw_put(&node);
 }
 
 static char user_a[] = "user.a", user_b[] = "user.b", ours[] = "user.mirrorfs.id", nameless[] = "";
@@ -312,11 +155,11 @@ static struct xattr own[] = { { ours, NULL, 0 } };
 static struct xattr no_name[] = { { nameless, NULL, 0 } };
 
 /* A node with one field that is wrong. */
-#define NODE(why, mode, kind, field, value)                       \
-	do {                                                      \
-		struct stream_node node_ = make("a", mode, kind); \
-		node_.field = value;                              \
-		REFUSED(why, put(&node_));                        \
+#define NODE(why, mode, kind, field, value)                           \
+	do {                                                          \
+		struct stream_node node_ = raw_make("a", mode, kind); \
+		node_.field = value;                                  \
+		REFUSED(why, raw_put(&node_));                        \
 	} while (0)
 
 START_TEST(test_nodes)
@@ -370,17 +213,17 @@ static void set_staged_nothing(struct stream_node *node)
 
 START_TEST(test_journal_nodes)
 {
-	struct stream_node node = make("a", S_IFREG, STREAM_SAME);
+	struct stream_node node = raw_make("a", S_IFREG, STREAM_SAME);
 
 	REFUSED_JOURNAL("needs none", changed(node, S_IFREG, set_staged_on_same));
 	REFUSED_JOURNAL("file's name", changed(node, S_IFREG, set_staged_path));
 	REFUSED_JOURNAL("file's name", changed(node, S_IFREG, set_staged_dots));
 	REFUSED_JOURNAL("file's name", changed(node, S_IFREG, set_staged_nothing));
 	/* busy: after the head and the fixed part, and five numbers */
-	begin(true);
+	raw_begin(true);
 	raw[sizeof(struct stream_disk_header) + 8 + 88 + 40] = 2;
-	footer();
-	refused_with(-EBADMSG, "fields make no sense");
+	raw_footer();
+	raw_refused_with(-EBADMSG, "fields make no sense");
 }
 END_TEST
 
@@ -405,10 +248,10 @@ START_TEST(test_node_lengths)
 		for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
 			struct le32 value = le32_make(values[j]);
 
-			begin(false);
+			raw_begin(false);
 			memcpy(fixed + offsets[i], &value, sizeof(value));
-			footer();
-			refused_with(-EBADMSG, "fields make no sense");
+			raw_footer();
+			raw_refused_with(-EBADMSG, "fields make no sense");
 		}
 	}
 }
@@ -416,45 +259,47 @@ END_TEST
 
 START_TEST(test_order)
 {
-	REFUSED("files or contents are missing", file("a", STREAM_WHOLE, 1));
-	REFUSED("next file", file("a", STREAM_SAME, 1), content(1), content_end(1));
-	REFUSED("next file", file("a", STREAM_WHOLE, 1), content(0));
-	REFUSED("next file", file("a", STREAM_WHOLE, 1), content(2));
-	REFUSED("next file", file("a", STREAM_WHOLE, 1), content(UINT64_MAX));
-	REFUSED("next file", file("a", STREAM_WHOLE, 1), file("b", STREAM_WHOLE, 1), content(2),
-		content_end(1), content(1), content_end(1));
-	REFUSED("next file", file("a", STREAM_WHOLE, 1), content(1), content_end(1), content(1),
-		content_end(1));
-	REFUSED("one after another", file("a", STREAM_WHOLE, 1), file("b", STREAM_WHOLE, 1),
-		content(1), content(2));
-	REFUSED("before contents", file("a", STREAM_WHOLE, 1), content(1), dir("b"));
-	REFUSED("before contents", file("a", STREAM_WHOLE, 1), content(1), content_end(1),
-		dir("b"));
-	REFUSED("after their file", file("a", STREAM_WHOLE, 1), content(1), content_end(1),
-		link_("b"));
-	REFUSED("outside", file("a", STREAM_WHOLE, 1), data(0, 1));
-	REFUSED("outside", file("a", STREAM_WHOLE, 1), content(1), content_end(1), zero(0, 1));
-	REFUSED("outside", digests(0, 1, 1));
-	REFUSED("no content to end", content_end(0));
-	REFUSED("are missing", file("a", STREAM_WHOLE, 1), content(1));
-	REFUSED("fit what came before", file("a", STREAM_WHOLE, 1), content(1), content_end(2));
-	REFUSED("more after it", footer());
-	REFUSED("type makes no sense", record(0, "", 0));
-	REFUSED("type makes no sense", record(9, "", 0));
-	REFUSED("type makes no sense", record(65535, "", 0));
-	begin(false);
+	REFUSED("files or contents are missing", raw_file("a", STREAM_WHOLE, 1));
+	REFUSED("next file", raw_file("a", STREAM_SAME, 1), raw_content(1), raw_content_end(1));
+	REFUSED("next file", raw_file("a", STREAM_WHOLE, 1), raw_content(0));
+	REFUSED("next file", raw_file("a", STREAM_WHOLE, 1), raw_content(2));
+	REFUSED("next file", raw_file("a", STREAM_WHOLE, 1), raw_content(UINT64_MAX));
+	REFUSED("next file", raw_file("a", STREAM_WHOLE, 1), raw_file("b", STREAM_WHOLE, 1),
+		raw_content(2), raw_content_end(1), raw_content(1), raw_content_end(1));
+	REFUSED("next file", raw_file("a", STREAM_WHOLE, 1), raw_content(1), raw_content_end(1),
+		raw_content(1), raw_content_end(1));
+	REFUSED("one after another", raw_file("a", STREAM_WHOLE, 1), raw_file("b", STREAM_WHOLE, 1),
+		raw_content(1), raw_content(2));
+	REFUSED("before contents", raw_file("a", STREAM_WHOLE, 1), raw_content(1), raw_dir("b"));
+	REFUSED("before contents", raw_file("a", STREAM_WHOLE, 1), raw_content(1),
+		raw_content_end(1), raw_dir("b"));
+	REFUSED("after their file", raw_file("a", STREAM_WHOLE, 1), raw_content(1),
+		raw_content_end(1), raw_link("b"));
+	REFUSED("outside", raw_file("a", STREAM_WHOLE, 1), raw_data(0, 1));
+	REFUSED("outside", raw_file("a", STREAM_WHOLE, 1), raw_content(1), raw_content_end(1),
+		raw_zero(0, 1));
+	REFUSED("outside", raw_digests(0, 1, 1));
+	REFUSED("no content to end", raw_content_end(0));
+	REFUSED("are missing", raw_file("a", STREAM_WHOLE, 1), raw_content(1));
+	REFUSED("fit what came before", raw_file("a", STREAM_WHOLE, 1), raw_content(1),
+		raw_content_end(2));
+	REFUSED("more after it", raw_footer());
+	REFUSED("type makes no sense", raw_record(0, "", 0));
+	REFUSED("type makes no sense", raw_record(9, "", 0));
+	REFUSED("type makes no sense", raw_record(65535, "", 0));
+	raw_begin(false);
 	raw_nbytes = sizeof(struct stream_disk_header);
-	footer();
-	refused_with(-EBADMSG, "are missing");
+	raw_footer();
+	raw_refused_with(-EBADMSG, "are missing");
 	raw_nbytes = sizeof(struct stream_disk_header);
-	file("", STREAM_WHOLE, 1);
-	refused_with(-EBADMSG, "top directory");
+	raw_file("", STREAM_WHOLE, 1);
+	raw_refused_with(-EBADMSG, "top directory");
 	raw_nbytes = sizeof(struct stream_disk_header);
-	dir("a");
-	refused_with(-EBADMSG, "top directory");
-	begin(false);
+	raw_dir("a");
+	raw_refused_with(-EBADMSG, "top directory");
+	raw_begin(false);
 	raw[sizeof(struct stream_disk_header) + 2] = 1; /* a flag of the record */
-	refused_with(-EBADMSG, "type makes no sense");
+	raw_refused_with(-EBADMSG, "type makes no sense");
 }
 END_TEST
 
@@ -462,45 +307,46 @@ END_TEST
 START_TEST(test_from_nothing)
 {
 	for (unsigned int kind = STREAM_SAME; kind <= STREAM_WHOLE; kind++) {
-		begin(false);
+		raw_begin(false);
 		raw_header()->from = le64_make(0);
 		memset(raw_header()->from_uuid, 0, 16);
-		file("a", kind, 1);
-		refused_with(-EBADMSG, kind == STREAM_WHOLE ? "ends before" : "hasn't got");
+		raw_file("a", kind, 1);
+		raw_refused_with(-EBADMSG, kind == STREAM_WHOLE ? "ends before" : "hasn't got");
 	}
 }
 END_TEST
 
-#define EXTENTS(why, ...) REFUSED(why, file("a", STREAM_WHOLE, 10000), content(1), __VA_ARGS__)
+#define EXTENTS(why, ...) \
+	REFUSED(why, raw_file("a", STREAM_WHOLE, 10000), raw_content(1), __VA_ARGS__)
 
 START_TEST(test_extents)
 {
-	EXTENTS("empty", data(0, 0));
-	EXTENTS("empty", zero(0, 0));
-	EXTENTS("overlaps", data(0, 10), data(9, 1));
-	EXTENTS("overlaps", data(0, 10), zero(0, 10));
-	EXTENTS("overlaps", zero(5000, 10), data(0, 10));
-	EXTENTS("beyond", data(9999, 2));
-	EXTENTS("beyond", data(10000, 1));
-	EXTENTS("beyond", zero(0, 10001));
-	EXTENTS("beyond", zero(1, UINT64_MAX));
-	EXTENTS("beyond", zero(UINT64_MAX, 1));
-	EXTENTS("beyond", data(UINT64_MAX - 5, 10));
-	EXTENTS("overlap", digests(0, 2, 2), digests(1, 1, 1));
-	EXTENTS("beyond", digests(0, 4, 4));
-	EXTENTS("beyond", digests(3, 1, 1));
-	EXTENTS("beyond", digests(UINT64_MAX, 1, 1));
-	EXTENTS("none", digests(0, 0, 0));
-	EXTENTS("no sense", digests(0, 1, 2));
-	EXTENTS("no sense", digests(0, 2, 1));
-	EXTENTS("no sense", digests(0, 1 << 28, 0));
-	EXTENTS("agree", stored(0, 10, STREAM_RAW, NULL, 9));
-	EXTENTS("agree", stored(0, 10, STREAM_RAW, NULL, 11));
-	EXTENTS("encoding", stored(0, 10, 2, NULL, 9));
-	REFUSED("too long", file("a", STREAM_WHOLE, 1 << 30), content(1),
-		stored(0, STREAM_EXTENT_MAX + 1, STREAM_ZSTD, NULL, 100));
-	REFUSED("too long", file("a", STREAM_WHOLE, INT64_MAX), content(1),
-		stored(0, UINT32_MAX, STREAM_ZSTD, NULL, 100));
+	EXTENTS("empty", raw_data(0, 0));
+	EXTENTS("empty", raw_zero(0, 0));
+	EXTENTS("overlaps", raw_data(0, 10), raw_data(9, 1));
+	EXTENTS("overlaps", raw_data(0, 10), raw_zero(0, 10));
+	EXTENTS("overlaps", raw_zero(5000, 10), raw_data(0, 10));
+	EXTENTS("beyond", raw_data(9999, 2));
+	EXTENTS("beyond", raw_data(10000, 1));
+	EXTENTS("beyond", raw_zero(0, 10001));
+	EXTENTS("beyond", raw_zero(1, UINT64_MAX));
+	EXTENTS("beyond", raw_zero(UINT64_MAX, 1));
+	EXTENTS("beyond", raw_data(UINT64_MAX - 5, 10));
+	EXTENTS("overlap", raw_digests(0, 2, 2), raw_digests(1, 1, 1));
+	EXTENTS("beyond", raw_digests(0, 4, 4));
+	EXTENTS("beyond", raw_digests(3, 1, 1));
+	EXTENTS("beyond", raw_digests(UINT64_MAX, 1, 1));
+	EXTENTS("none", raw_digests(0, 0, 0));
+	EXTENTS("no sense", raw_digests(0, 1, 2));
+	EXTENTS("no sense", raw_digests(0, 2, 1));
+	EXTENTS("no sense", raw_digests(0, 1 << 28, 0));
+	EXTENTS("agree", raw_stored(0, 10, STREAM_RAW, NULL, 9));
+	EXTENTS("agree", raw_stored(0, 10, STREAM_RAW, NULL, 11));
+	EXTENTS("encoding", raw_stored(0, 10, 2, NULL, 9));
+	REFUSED("too long", raw_file("a", STREAM_WHOLE, 1 << 30), raw_content(1),
+		raw_stored(0, STREAM_EXTENT_MAX + 1, STREAM_ZSTD, NULL, 100));
+	REFUSED("too long", raw_file("a", STREAM_WHOLE, INT64_MAX), raw_content(1),
+		raw_stored(0, UINT32_MAX, STREAM_ZSTD, NULL, 100));
 }
 END_TEST
 
@@ -512,36 +358,94 @@ START_TEST(test_zstd)
 	size_t n = ZSTD_compress(frame, sizeof(frame), bomb, sizeof(bomb), 1), two;
 	ZSTD_CCtx *zstd = ZSTD_createCCtx();
 
-	EXTENTS("unpacked", stored(0, 9000, STREAM_ZSTD, frame, n));
+	EXTENTS("unpacked", raw_stored(0, 9000, STREAM_ZSTD, frame, n));
 	n = ZSTD_compress(frame, sizeof(frame), bomb, 8999, 1);
-	EXTENTS("unpacked", stored(0, 9000, STREAM_ZSTD, frame, n));
-	EXTENTS("unpacked", stored(0, 8998, STREAM_ZSTD, frame, n));
-	EXTENTS("unpacked", stored(0, 8999, STREAM_ZSTD, frame, n - 1));
-	EXTENTS("unpacked", stored(0, 8999, STREAM_ZSTD, frame, n + 1));
+	EXTENTS("unpacked", raw_stored(0, 9000, STREAM_ZSTD, frame, n));
+	EXTENTS("unpacked", raw_stored(0, 8998, STREAM_ZSTD, frame, n));
+	EXTENTS("unpacked", raw_stored(0, 8999, STREAM_ZSTD, frame, n - 1));
+	EXTENTS("unpacked", raw_stored(0, 8999, STREAM_ZSTD, frame, n + 1));
 	/* two frames, of which the first is as long as it should be */
 	two = n + ZSTD_compress(frame + n, sizeof(frame) - n, bomb, 8999, 1);
-	EXTENTS("unpacked", stored(0, 8999, STREAM_ZSTD, frame, two));
+	EXTENTS("unpacked", raw_stored(0, 8999, STREAM_ZSTD, frame, two));
+	/* and then one of nothing */
+	two = n + ZSTD_compress(frame + n, sizeof(frame) - n, bomb, 0, 1);
+	EXTENTS("unpacked", raw_stored(0, 8999, STREAM_ZSTD, frame, two));
 	/* no length in the frame */
 	ZSTD_CCtx_setParameter(zstd, ZSTD_c_contentSizeFlag, 0);
 	n = ZSTD_compress2(zstd, frame, sizeof(frame), bomb, 8999);
-	EXTENTS("unpacked", stored(0, 8999, STREAM_ZSTD, frame, n));
+	EXTENTS("unpacked", raw_stored(0, 8999, STREAM_ZSTD, frame, n));
 	ZSTD_freeCCtx(zstd);
-	EXTENTS("unpacked", stored(0, 100, STREAM_ZSTD, bomb, 99));
-	EXTENTS("unpacked", stored(0, 100, STREAM_ZSTD, bomb, 100));
+	EXTENTS("unpacked", raw_stored(0, 100, STREAM_ZSTD, bomb, 99));
+	EXTENTS("unpacked", raw_stored(0, 100, STREAM_ZSTD, bomb, 100));
+}
+END_TEST
+
+/* Strings that are longer than may be, or shorter than is said; and what nothing belongs to. */
+START_TEST(test_strings)
+{
+	char *longest = calloc(1, STREAM_PATH_MAX + 2);
+	struct stream_disk_node *fixed =
+		(void *)(raw + sizeof(struct stream_disk_header) + sizeof(struct stream_disk_head));
+	struct stream_node node = raw_make("", S_IFDIR | 0755, STREAM_NONE);
+	struct xattr xattrs[] = { { user_a, NULL, 0 }, { user_b, NULL, 0 } };
+
+	memset(longest, 'a', STREAM_PATH_MAX + 1);
+	REFUSED("fields make no sense", raw_dir(longest));
+	longest[STREAM_TARGET_MAX + 1] = '\0';
+	NODE("fields make no sense", S_IFLNK, STREAM_NONE, target, longest);
+	REFUSED_JOURNAL("fields make no sense", {
+		struct stream_node staged = raw_make("a", S_IFREG, STREAM_STAGED);
+
+		longest[STREAM_NAME_MAX + 1] = '\0';
+		staged.staged = longest;
+		raw_put(&staged);
+	});
+	free(longest);
+	/* a path with a NUL in it */
+	REFUSED("fields make no sense", raw_dir("abc"), raw[raw_nbytes - 8 - 1 - 3] = '\0');
+	/* one xattr more than is said */
+	node.meta.xattrs = (struct xattrs){ xattrs, 2 };
+	raw_begin(false);
+	raw_nbytes = sizeof(struct stream_disk_header);
+	raw_put(&node);
+	fixed->nxattrs = le32_make(1);
+	raw_footer();
+	raw_refused_with(-EBADMSG, "fields make no sense");
+}
+END_TEST
+
+/* Each of the footer's sums, one more than it is. */
+START_TEST(test_totals)
+{
+	for (size_t i = 0; i < 7; i++) {
+		struct stream_disk_check check;
+		struct bmf_error err = { 0 };
+		uint8_t *footer;
+
+		raw_begin(false);
+		raw_footer();
+		streamseal(raw, raw_nbytes);
+		footer = raw + raw_nbytes - sizeof(struct stream_disk_footer) - STREAM_RECORD_EXTRA;
+		footer[sizeof(struct stream_disk_head) + i * 8]++;
+		check = stream_check(footer, sizeof(struct stream_disk_footer) + 8, 1);
+		memcpy(raw + raw_nbytes - sizeof(check), &check, sizeof(check));
+		ck_assert_int_eq(streams_verify(raw, raw_nbytes, false, &err), -EBADMSG);
+		ck_assert_ptr_nonnull(strstr(err.text, "fit what came before"));
+	}
 }
 END_TEST
 
 START_TEST(test_lengths)
 {
-	REFUSED("length", record(STREAM_NODE, "", 0));
-	REFUSED("length", record(STREAM_CONTENT, "1234567", 7));
-	REFUSED("length", record(STREAM_CONTENT, "123456789", 9));
-	REFUSED("length", record_announced(STREAM_NODE, "", 0, UINT32_MAX));
-	REFUSED("length", record_announced(STREAM_NODE, "", 0, STREAM_NODE_PAYLOAD_MAX + 1));
-	REFUSED("ends before", record_announced(STREAM_NODE, "", 0, STREAM_NODE_PAYLOAD_MAX));
-	REFUSED("length", record_announced(STREAM_DATA, "", 0, STREAM_DATA_PAYLOAD_MAX + 1));
-	REFUSED("length", record_announced(STREAM_LINK, "", 0, STREAM_PATH_MAX + 2));
-	REFUSED("length", record_announced(STREAM_FOOTER, "", 0, 71));
+	REFUSED("length", raw_record(STREAM_NODE, "", 0));
+	REFUSED("length", raw_record(STREAM_CONTENT, "1234567", 7));
+	REFUSED("length", raw_record(STREAM_CONTENT, "123456789", 9));
+	REFUSED("length", raw_record_announced(STREAM_NODE, "", 0, UINT32_MAX));
+	REFUSED("length", raw_record_announced(STREAM_NODE, "", 0, STREAM_NODE_PAYLOAD_MAX + 1));
+	REFUSED("ends before", raw_record_announced(STREAM_NODE, "", 0, STREAM_NODE_PAYLOAD_MAX));
+	REFUSED("length", raw_record_announced(STREAM_DATA, "", 0, STREAM_DATA_PAYLOAD_MAX + 1));
+	REFUSED("length", raw_record_announced(STREAM_LINK, "", 0, STREAM_PATH_MAX + 2));
+	REFUSED("length", raw_record_announced(STREAM_FOOTER, "", 0, 71));
 }
 END_TEST
 
@@ -551,7 +455,7 @@ int main(void)
 	TCase *tests = tcase_create("all");
 
 	tcase_set_timeout(tests, 600);
-	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_checked_fixture(tests, raw_setup, raw_teardown);
 	tcase_add_test(tests, test_accepted);
 	tcase_add_test(tests, test_headers);
 	tcase_add_test(tests, test_paths);
@@ -563,6 +467,8 @@ int main(void)
 	tcase_add_test(tests, test_from_nothing);
 	tcase_add_test(tests, test_extents);
 	tcase_add_test(tests, test_zstd);
+	tcase_add_test(tests, test_strings);
+	tcase_add_test(tests, test_totals);
 	tcase_add_test(tests, test_lengths);
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);
