@@ -131,7 +131,7 @@ START_TEST(test_header)
 }
 END_TEST
 
-/* Random bytes are stored as they are, but for a try now and then; text is packed. */
+/* Text is packed, unless the writer is told not to. */
 START_TEST(test_packing_pays)
 {
 	struct streams_file packed = streams_packed_sample(0);
