@@ -51,6 +51,12 @@ requires_root() {
 	[ "$(id -u)" = 0 ] || skip "not root"
 }
 
+# The leak checker wants to be the one who traces, too.
+requires_strace() {
+	requires strace
+	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+}
+
 requires_fuse() {
 	requires fusermount3
 	[ -r /dev/fuse ] && [ -w /dev/fuse ] || skip "no /dev/fuse"
@@ -205,6 +211,22 @@ unmount() {
 	if cat_complaints "$mnt"; then
 		fail "daemon of $mnt: complaints"
 	fi
+}
+
+drop_disk_of() {
+	umount -l "$1" 2>/dev/null
+	losetup -d "$2"
+}
+
+# mount_disk DIR SIZE MKFS [OPTION...]: at DIR a filesystem of its own, which is in the file DIR.disk
+mount_disk() {
+	local loop
+	mkdir -p "$1"
+	truncate -s "$2" "$1.disk"
+	"${@:3}" "$1.disk" >"$1.mkfs" 2>&1 || fail "${*:3}: $(cat "$1.mkfs")"
+	loop=$(losetup -f --show "$1.disk")
+	cleanup_fn drop_disk_of "$work/$1" "$loop"
+	mount "$loop" "$1"
 }
 
 # --- asserting

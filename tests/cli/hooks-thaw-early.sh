@@ -3,9 +3,7 @@
 # hooks-thaw-early.sh - the post-hook doesn't wait for what makes the checkpoint durable
 . "$(dirname "$0")/common.bash"
 requires_fuse
-requires strace
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
 
 # What the state directory's document is by now; WAY is a path to the source.
 cat >state <<'END'

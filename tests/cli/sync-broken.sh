@@ -3,9 +3,7 @@
 # sync-broken.sh - a sync whose snapshot breaks, is lost or goes with its daemon says so, and is no sync
 . "$(dirname "$0")/common.bash"
 requires_fuse
-requires strace
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
 
 # begin_sync: in the background, up to when its snapshot is made and nothing is copied yet
 begin_sync() {

@@ -3,9 +3,7 @@
 # sync-busy.sh - who has to wait for whom
 . "$(dirname "$0")/common.bash"
 requires_fuse
-requires strace
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
 requires flock
 
 mkdir s mnt

@@ -5,19 +5,10 @@
 requires_root
 requires mkfs.ext4 losetup
 
-drop_loop() {
-	umount -l "$work/mnt" 2>/dev/null || :
-	losetup -d "$1"
-}
-
-mkdir s mnt
+mkdir s
 random_file s/small 1000000
 random_file s/large 60000000
-truncate -s 40M disk
-mkfs.ext4 -q -m 0 disk
-loop=$(losetup -f --show disk)
-cleanup_fn drop_loop "$loop"
-mount "$loop" mnt
+mount_disk mnt 40M mkfs.ext4 -q -m 0
 
 # the top of a fresh filesystem will do as a destination
 assert_fails "$MIRRORCTL" sync --in-place s mnt

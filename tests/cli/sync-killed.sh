@@ -3,12 +3,10 @@
 # sync-killed.sh - a sync that is killed, anywhere, is made good by the next one
 . "$(dirname "$0")/common.bash"
 requires_fuse
-requires strace
+requires_strace
 
 echo "SEED=$SEED"
 RANDOM=$SEED
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
 mode=() # options of the sync that is killed
 

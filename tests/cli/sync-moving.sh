@@ -3,9 +3,7 @@
 # sync-moving.sh - images that move from directory to directory while a sync reads them are not lost
 . "$(dirname "$0")/common.bash"
 requires_fuse
-requires strace
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
 
 mkdir -p s/x s/y s/z
 for i in 1 2 3 4 5 6 7 8 9; do

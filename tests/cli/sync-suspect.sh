@@ -4,9 +4,8 @@
 . "$(dirname "$0")/common.bash"
 requires_root
 requires_fuse
-requires strace losetup mkfs.ext4 filefrag
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
+requires losetup mkfs.ext4 filefrag
 
 # fail_flush IMAGE [INJECTION]: a sync of s to d, in which an fdatasync of the image fails.  The
 # other is of calls on the file that shows it in a snapshot, whose name has a number.
@@ -72,24 +71,14 @@ rm -rf s d
 
 # What couldn't be written is clean in the cache, which hasn't got what the disk has: here
 # because the disk was changed below the filesystem.
-drop_loop() {
-	umount -l "$work/s" 2>/dev/null || :
-	losetup -d "$1"
-}
-
-mkdir s
-truncate -s 30M disk
-mkfs.ext4 -q -b 4096 disk
-loop=$(losetup -f --show disk)
-cleanup_fn drop_loop "$loop"
-mount "$loop" s
+mount_disk s 30M mkfs.ext4 -q -b 4096
 random_file s/a 1000000
 must_sync 0 s d
 change s/a
 sync -f s
 cat s/a >/dev/null
 block=$(filefrag -b4096 -v s/a | sed -n 's/^ *0: *0\.\. *[0-9]*: *\([0-9]*\)\.\..*/\1/p')
-printf 'what the disk has' | dd of=disk bs=4096 seek="$block" conv=notrunc status=none
+printf 'what the disk has' | dd of=s.disk bs=4096 seek="$block" conv=notrunc status=none
 head -c 4 s/a | cmp -s - <(head -c 4 d/a) || fail "not in the cache"
 fail_flush s/a
 copied_in_full a

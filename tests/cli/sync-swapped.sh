@@ -3,8 +3,7 @@
 # sync-swapped.sh - what a sync has made is swapped for something else before it is filled
 . "$(dirname "$0")/common.bash"
 requires_fuse
-requires strace
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
 
 # The names are in place, and nothing has been written yet, when .mirrorfs/moving is removed.
 is_stopped() {

@@ -3,9 +3,7 @@
 # sync-unlinked.sh - what is removed or replaced right after the instant is synced by its bits
 . "$(dirname "$0")/common.bash"
 requires_fuse
-requires strace
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
 
 mkdir s
 for name in removed replaced stays; do

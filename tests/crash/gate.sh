@@ -10,9 +10,8 @@
 . "$TOP/tests/compare.sh"
 
 requires_fuse
-requires strace getfattr getfacl diff
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
+requires getfattr getfacl diff
 
 mkdir s m d
 random_file s/a 1000000

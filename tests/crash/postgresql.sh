@@ -15,11 +15,10 @@
 
 requires_fuse
 for bin in /usr/lib/postgresql/*/bin; do PATH=$bin:$PATH; done # Debian's
-requires initdb pg_ctl psql pgbench pg_amcheck pg_dump mkfs.ext4 e2fsck losetup strace
+requires_strace
+requires initdb pg_ctl psql pgbench pg_amcheck pg_dump mkfs.ext4 e2fsck losetup
 
 own_mounts
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
 rounds=${ROUNDS:-3}
 committers=3

@@ -12,9 +12,8 @@
 # shellcheck source=../compare.sh
 . "$TOP/tests/compare.sh"
 requires_fuse
-requires strace jq getfattr getfacl diff
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+requires_strace
+requires jq getfattr getfacl diff
 
 images=${IMAGES:-1000}
 ulimit -Sn $((images + 200)) || skip "so many files can't be open"

@@ -14,12 +14,11 @@
 # shellcheck source=../compare.sh
 . "$TOP/tests/compare.sh"
 requires_fuse
-requires strace jq getfattr getfacl diff
+requires_strace
+requires jq getfattr getfacl diff
 
 echo "SEED=$SEED"
 RANDOM=$((SEED % 32768))
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
 calls=(pwrite64 pwritev2 fsync openat renameat unlinkat getxattr pread64 getdents64 newfstatat
 	mkdirat fcntl)

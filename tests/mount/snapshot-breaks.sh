@@ -12,10 +12,9 @@
 # shellcheck source=../compare.sh
 . "$TOP/tests/compare.sh"
 requires_fuse
-requires mkfs.ext4 fsfreeze strace jq getfattr getfacl diff
+requires_strace
+requires mkfs.ext4 fsfreeze jq getfattr getfacl diff
 own_mounts
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
 snapshots=m/.mirrorfs/snapshot
 mib=$((1 << 20))
