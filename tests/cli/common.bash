@@ -61,6 +61,11 @@ complete() {
 	[ "$("$MIRRORCTL" status --json "$1" | jq .replica.complete)" = true ]
 }
 
+# assert_proved DEST: by its digests, all of it
+assert_proved() {
+	"$MIRRORCTL" scrub "$1" >scrub.out 2>&1 || fail "scrub $1: exit code $?: $(cat scrub.out)"
+}
+
 # slow_fsyncs PID MICROSECONDS: each fsync of that process takes so long, until $tracer is stopped
 slow_fsyncs() {
 	strace -f -qq -o trace -e trace=fsync -e inject=fsync:delay_enter="$2" -p "$1" &
