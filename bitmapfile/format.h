@@ -9,6 +9,7 @@
 #ifndef BITMAPFILE_FORMAT_H
 #define BITMAPFILE_FORMAT_H
 
+#include "bitmapfile/canonical.h"
 #include "bitmapfile/le.h"
 #include "bitmapfile/sidecar.h"
 
@@ -126,13 +127,9 @@ static_assert(sizeof(struct bmf_disk_section) == 64, "format");
  */
 #define BMF_SECTION_RATIO_MAX 2048
 
-/* XXH3-128 in its canonical (big-endian) form, as every digest on disk is. */
 static inline void bmf_digest(const void *buf, size_t nbytes, uint8_t ret[16])
 {
-	XXH128_canonical_t canonical;
-
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits(buf, nbytes));
-	memcpy(ret, canonical.digest, 16);
+	bmf_canonical(XXH3_128bits(buf, nbytes), ret);
 }
 
 /* sidecar.c: the rules for an object that both directions keep.  True if it does. */

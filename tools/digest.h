@@ -10,6 +10,7 @@
 #ifndef TOOLS_DIGEST_H
 #define TOOLS_DIGEST_H
 
+#include "bitmapfile/canonical.h"
 #include "bitmapfile/uuid.h"
 
 #include <stdbool.h>
@@ -51,11 +52,9 @@ static inline uint64_t digest_seed(const struct bmf_uuid *replica)
 
 static inline struct digest digest_from_hash(XXH128_hash_t hash)
 {
-	XXH128_canonical_t canonical;
 	struct digest digest;
 
-	XXH128_canonicalFromHash(&canonical, hash);
-	memcpy(digest.b, canonical.digest, sizeof(digest.b));
+	bmf_canonical(hash, digest.b);
 	return digest;
 }
 

@@ -140,7 +140,7 @@ static int decode_content_end(struct stream_reader *reader, uint8_t *payload,
 	if (r < 0)
 		return r;
 	fill_content(reader, ret);
-	stream_canonical(XXH3_128bits_digest(reader->content), digest);
+	bmf_canonical(XXH3_128bits_digest(reader->content), digest);
 	*why = "it doesn't fit what came before";
 	if (le64_get(disk->size) != ret->content.size || memcmp(disk->digest, digest, 16) != 0)
 		return -EBADMSG;
@@ -170,7 +170,7 @@ static int decode_footer(struct stream_reader *reader, uint8_t *payload, struct 
 	ret->footer = reader->rules.totals;
 	ret->footer.records = reader->nrecords;
 	ret->footer.stream_nbytes = reader->input.pos;
-	stream_canonical(XXH3_128bits_digest(reader->digest), digest);
+	bmf_canonical(XXH3_128bits_digest(reader->digest), digest);
 	*why = "it doesn't fit what came before";
 	if (!totals_agree(disk, &ret->footer) || memcmp(disk->digest, digest, 16) != 0)
 		return -EBADMSG;

@@ -12,6 +12,7 @@
 
 #include "tools/stream.h"
 
+#include "bitmapfile/canonical.h"
 #include "bitmapfile/le.h"
 
 #include <assert.h>
@@ -215,15 +216,6 @@ static_assert(sizeof(struct stream_disk_footer) == 72, "format");
 
 static_assert(STREAM_NODE_PAYLOAD_MAX > STREAM_DATA_PAYLOAD_MAX, "the longest payload");
 static_assert(STREAM_DIGESTS_MAX * STREAM_DIGEST_NBYTES < STREAM_EXTENT_MAX, "the longest payload");
-
-/* XXH3-128 in its canonical (big-endian) form, as every digest on disk is. */
-static inline void stream_canonical(XXH128_hash_t hash, uint8_t ret[16])
-{
-	XXH128_canonical_t canonical;
-
-	XXH128_canonicalFromHash(&canonical, hash);
-	memcpy(ret, canonical.digest, 16);
-}
 
 /* nbytes: of head and payload */
 static inline struct stream_disk_check stream_check(const void *record, size_t nbytes,

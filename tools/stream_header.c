@@ -26,7 +26,7 @@ static void header_digest(const struct stream_disk_header *disk, uint8_t ret[16]
 	struct stream_disk_header copy = *disk;
 
 	memset(copy.digest, 0, sizeof(copy.digest));
-	stream_canonical(XXH3_128bits(&copy, sizeof(copy)), ret);
+	bmf_canonical(XXH3_128bits(&copy, sizeof(copy)), ret);
 }
 
 void stream_header_encode(const struct stream_header *header, struct stream_disk_header *ret)

@@ -372,7 +372,7 @@ int stream_end_content(struct stream_writer *w)
 	r = stream_rules_content_end(&w->rules, &why);
 	if (r < 0)
 		return fail_rules(w, r);
-	stream_canonical(XXH3_128bits_digest(w->content), disk.digest);
+	bmf_canonical(XXH3_128bits_digest(w->content), disk.digest);
 	return put(w, STREAM_CONTENT_END, &disk, sizeof(disk), NULL, 0);
 }
 
@@ -391,7 +391,7 @@ static int put_footer(struct stream_writer *w, const struct stream_totals *total
 	};
 	int r;
 
-	stream_canonical(XXH3_128bits_digest(w->digest), disk.digest);
+	bmf_canonical(XXH3_128bits_digest(w->digest), disk.digest);
 	r = put(w, STREAM_FOOTER, &disk, sizeof(disk), NULL, 0);
 	return r < 0 ? r : flush(w);
 }

@@ -19,7 +19,7 @@ static void seal_header(uint8_t *buf)
 
 	memcpy(&disk, buf, sizeof(disk));
 	memset(disk.digest, 0, sizeof(disk.digest));
-	stream_canonical(XXH3_128bits(&disk, sizeof(disk)), disk.digest);
+	bmf_canonical(XXH3_128bits(&disk, sizeof(disk)), disk.digest);
 	memcpy(buf, &disk, sizeof(disk));
 }
 
@@ -36,7 +36,7 @@ static void seal_footer(struct seal *seal, size_t at, uint8_t *payload)
 		.zero_nbytes = le64_make(totals->zero_nbytes),
 	};
 
-	stream_canonical(XXH3_128bits(seal->buf, at), disk.digest);
+	bmf_canonical(XXH3_128bits(seal->buf, at), disk.digest);
 	memcpy(payload, &disk, sizeof(disk));
 }
 
@@ -45,7 +45,7 @@ static void seal_content_end(struct seal *seal, size_t at, uint8_t *payload)
 	struct stream_disk_content_end disk;
 
 	memcpy(&disk, payload, sizeof(disk));
-	stream_canonical(XXH3_128bits(seal->buf + seal->content, at - seal->content), disk.digest);
+	bmf_canonical(XXH3_128bits(seal->buf + seal->content, at - seal->content), disk.digest);
 	memcpy(payload, &disk, sizeof(disk));
 }
 
