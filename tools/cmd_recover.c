@@ -57,21 +57,10 @@ static int report(const struct manifest *manifest, bool found, const struct opti
 	return manifest->complete ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void warn_of(uint64_t n, const char *first, const char *what)
+static void warn(void *arg, const char *text)
 {
-	char quoted[TEXT_NAME];
-
-	if (n > 0)
-		output_error("warning: %s: %llu file(s), such as '%s'", what, (unsigned long long)n,
-			     text_quote(first ? first : "?", quoted, sizeof(quoted)));
-}
-
-static void print_warnings(const struct publish_report *report)
-{
-	warn_of(report->nspecial, report->first_special, PUBLISH_SPECIAL_REFUSED);
-	warn_of(report->nowner, report->first_owner, PUBLISH_OWNER_REFUSED);
-	warn_of(report->nxattrs, report->first_xattrs, PUBLISH_XATTRS_REFUSED);
-	warn_of(report->ngone, report->first_gone, PUBLISH_GONE);
+	(void)arg;
+	output_error("warning: %s", text);
 }
 
 static int recover(struct replica *replica, const struct options *options, struct bmf_error *err)
@@ -85,7 +74,7 @@ static int recover(struct replica *replica, const struct options *options, struc
 			fail_errno(err, r, "clean up", replica->path, BMF_STATE_DIR);
 	}
 	if (r == 0) {
-		print_warnings(&published);
+		publish_tell(&published, warn, NULL);
 		status = report(&replica->manifest, published.found, options);
 	}
 	publish_report_destroy(&published);

@@ -27,6 +27,7 @@
 #include "tools/full.h"
 #include "tools/journal.h"
 #include "tools/publish_internal.h"
+#include "tools/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -242,6 +243,25 @@ int publish(struct replica *replica, struct publish_report *ret, struct bmf_erro
 	}
 	forget(&p);
 	return r;
+}
+
+void publish_tell(const struct publish_report *report, void (*tell)(void *arg, const char *text),
+		  void *arg)
+{
+	const struct {
+		uint64_t n;
+		const char *first, *what;
+	} counts[] = {
+		{ report->nspecial, report->first_special, PUBLISH_SPECIAL_REFUSED },
+		{ report->nowner, report->first_owner, PUBLISH_OWNER_REFUSED },
+		{ report->nxattrs, report->first_xattrs, PUBLISH_XATTRS_REFUSED },
+		{ report->ngone, report->first_gone, PUBLISH_GONE },
+	};
+	char text[TEXT_FILES];
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		if (counts[i].n > 0)
+			tell(arg, text_files(counts[i].what, counts[i].n, counts[i].first, text));
 }
 
 void publish_report_destroy(struct publish_report *report)

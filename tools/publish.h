@@ -13,7 +13,7 @@
 
 #include "tools/replica.h"
 
-/* For people: what is counted in a report. */
+/* For people: what is counted in a report; a sync in place has the same to tell. */
 #define PUBLISH_OWNER_REFUSED "owner or mode couldn't be set"
 #define PUBLISH_XATTRS_REFUSED "extended attributes couldn't be set"
 #define PUBLISH_SPECIAL_REFUSED "special files can't be made without root's rights"
@@ -37,5 +37,9 @@ struct publish_report {
 int publish(struct replica *replica, struct publish_report *ret, struct bmf_error *err);
 
 void publish_report_destroy(struct publish_report *report);
+
+/* Calls tell with a line for people for each thing that is counted. */
+void publish_tell(const struct publish_report *report, void (*tell)(void *arg, const char *text),
+		  void *arg);
 
 #endif

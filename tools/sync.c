@@ -144,11 +144,15 @@ static int mark_incomplete(struct sync *s, const struct bmf_state *state)
 
 static void warn_of(struct sync *s, uint64_t n, const char *first, const char *what)
 {
-	char quoted[TEXT_NAME];
+	char text[TEXT_FILES];
 
 	if (n > 0)
-		sync_warn(s->result, "%s: %llu file(s), such as '%s'", what, (unsigned long long)n,
-			  text_quote(first ? first : "?", quoted, sizeof(quoted)));
+		sync_warn(s->result, "%s", text_files(what, n, first, text));
+}
+
+static void tell(void *arg, const char *text)
+{
+	sync_warn(((struct sync *)arg)->result, "%s", text);
 }
 
 /* Y0, and Y5 to Y6: what an earlier sync, or this one, has committed. */
@@ -157,12 +161,8 @@ int sync_publish(struct sync *s)
 	struct publish_report report;
 	int r = publish(&s->replica, &report, s->err);
 
-	if (r == 0) {
-		warn_of(s, report.nspecial, report.first_special, PUBLISH_SPECIAL_REFUSED);
-		warn_of(s, report.nowner, report.first_owner, PUBLISH_OWNER_REFUSED);
-		warn_of(s, report.nxattrs, report.first_xattrs, PUBLISH_XATTRS_REFUSED);
-		warn_of(s, report.ngone, report.first_gone, PUBLISH_GONE);
-	}
+	if (r == 0)
+		publish_tell(&report, tell, s);
 	publish_report_destroy(&report);
 	return r;
 }

@@ -4,6 +4,7 @@
 
 #include "tools/text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,4 +166,13 @@ char *text_escape(const char *name)
 	char *buf = malloc(size);
 
 	return buf ? text_quote(name, buf, size) : NULL;
+}
+
+char *text_files(const char *what, uint64_t n, const char *example, char buf[TEXT_FILES])
+{
+	char quoted[TEXT_NAME];
+
+	snprintf(buf, TEXT_FILES, "%s: %" PRIu64 " file(s), such as '%s'", what, n,
+		 text_quote(example ? example : "?", quoted, sizeof(quoted)));
+	return buf;
 }

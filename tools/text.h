@@ -16,6 +16,7 @@
 #define TEXT_DURATION 32
 #define TEXT_PERCENT 16
 #define TEXT_NAME 400
+#define TEXT_FILES (TEXT_NAME + 160)
 
 /* "0 B", "512 B", "3.0 MiB". */
 char *text_bytes(uint64_t nbytes, char buf[TEXT_BYTES]);
@@ -42,5 +43,8 @@ char *text_quote(const char *name, char *buf, size_t size);
 
 /* The same without a limit, for JSON; the caller frees it.  NULL: no memory. */
 char *text_escape(const char *name);
+
+/* "WHAT: 2 file(s), such as 'a'"; example is the path of one of n, or NULL if that got lost. */
+char *text_files(const char *what, uint64_t n, const char *example, char buf[TEXT_FILES]);
 
 #endif

@@ -150,6 +150,20 @@ START_TEST(progress_fits)
 }
 END_TEST
 
+START_TEST(files)
+{
+	char buf[TEXT_FILES], longest[2 * TEXT_NAME];
+
+	ck_assert_str_eq(text_files("removed", 2, "a\nb", buf),
+			 "removed: 2 file(s), such as 'a\\nb'");
+	ck_assert_str_eq(text_files("removed", UINT64_MAX, NULL, buf),
+			 "removed: 18446744073709551615 file(s), such as '?'");
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	ck_assert_str_eq(text_files("removed", 1, longest, buf) + strlen(buf) - 5, "x...'");
+}
+END_TEST
+
 START_TEST(mountinfo)
 {
 	char *point = NULL;
@@ -179,6 +193,7 @@ int main(void)
 	tcase_add_test(tc, utf8);
 	tcase_add_test(tc, quoting);
 	tcase_add_test(tc, quoting_random_bytes);
+	tcase_add_test(tc, files);
 	tcase_add_test(tc, progress_fits);
 	tcase_add_test(tc, mountinfo);
 	suite_add_tcase(suite, tc);
