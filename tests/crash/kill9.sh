@@ -3,7 +3,7 @@
 #
 # kill -9 in every phase, while several processes change the tree: of the daemon when it mounts,
 # works, rests, saves a sidecar, makes a checkpoint, serves a sync, unmounts; of a sync that asks,
-# plans, marks the replica or writes to it.  Then it is mounted again, or synced
+# plans, stages its update or publishes it.  Then it is mounted again, or synced
 # without that, and the replica is what the source is: not a block was missed (I1).  Nor was an
 # image copied in full that a bitmap should have covered (I4): every sync that is let
 # finish ends with 0.
@@ -93,12 +93,12 @@ sync_is_over() {
 }
 
 # It spends much of its time before that, with asking for a checkpoint and planning.
-sync_writes() {
-	[ -n "$(find "$replica" -newer "$work/other.json" -print -quit)" ] || sync_is_over
+sync_stages() {
+	[ -e "$replica/.mirrorfs/journal.tmp" ] || sync_publishes
 }
 
-sync_marks() {
-	[ -e "$replica/.mirrorfs/replica.tmp" ] || sync_is_over
+sync_publishes() {
+	[ -e "$replica/.mirrorfs/journal" ] || sync_is_over
 }
 
 kill_sync() { # PHASE
@@ -130,13 +130,14 @@ sync_killed() {
 		kill_sync "anywhere"
 		;;
 	1)
-		wait_until 10 sync_marks
-		kill_sync "marking the replica"
+		wait_until 10 sync_stages
+		pause 80
+		kill_sync "staging"
 		;;
 	2)
-		wait_for 10 sync_writes
-		pause 80
-		kill_sync "writing"
+		wait_until 10 sync_publishes
+		pause 20
+		kill_sync "publishing"
 		;;
 	esac
 	kill_client
