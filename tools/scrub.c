@@ -3,10 +3,9 @@
 #include "config.h"
 
 #include "tools/beneath.h"
-#include "tools/digester.h"
+#include "tools/digest_file.h"
 #include "tools/digests.h"
 #include "tools/fail.h"
-#include "tools/holes.h"
 #include "tools/scrub.h"
 #include "tools/stop.h"
 
@@ -16,8 +15,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#define BUFFER ((size_t)1 << 20)
 
 struct scrub {
 	const struct replica *replica;
@@ -138,61 +135,13 @@ static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest
 	return r;
 }
 
-static void tick(struct scrub *s, uint64_t nbytes)
+static void tick(void *arg, uint64_t nbytes)
 {
+	struct scrub *s = arg;
+
 	s->done += nbytes;
 	if (s->options->progress)
 		s->options->progress(s->options->arg, s->done, s->result->bytes_total);
-}
-
-/* ---- reading ---- */
-
-static int read_data(struct scrub *s, struct digester *digester, uint64_t offset, uint64_t end)
-{
-	while (offset < end) {
-		size_t n = end - offset < BUFFER ? (size_t)(end - offset) : BUFFER;
-		ssize_t got = bmf_io_posix.pread(&bmf_io_posix, s->fd, s->buffer, n, (off_t)offset);
-		int r;
-
-		if (stop_signal())
-			return -ECANCELED;
-		if (got < 0)
-			return (int)got;
-		if ((size_t)got < n)
-			return -ESTALE; /* somebody cuts it off at this moment */
-		r = digester_data(digester, s->buffer, n, offset);
-		if (r < 0)
-			return r;
-		tick(s, n);
-		offset += n;
-	}
-	return 0;
-}
-
-static int read_zeros(struct scrub *s, struct digester *digester, uint64_t offset, uint64_t end)
-{
-	int r = offset < end ? digester_zeros(digester, offset, end - offset) : 0;
-
-	if (r == 0)
-		tick(s, end - offset);
-	return r;
-}
-
-/* What was cut off reads as zeros. */
-static int read_all(struct scrub *s, struct digester *digester)
-{
-	uint64_t offset = 0, there = s->there < s->size ? s->there : s->size, first, end;
-	int r;
-
-	while ((r = holes_next_data(s->fd, offset, there, &first, &end)) > 0) {
-		r = read_zeros(s, digester, offset, first);
-		if (r == 0)
-			r = read_data(s, digester, first, end);
-		if (r < 0)
-			return r;
-		offset = end;
-	}
-	return r < 0 ? r : read_zeros(s, digester, offset, s->size);
 }
 
 /*
@@ -201,22 +150,22 @@ static int read_all(struct scrub *s, struct digester *digester)
  */
 static int prove(struct scrub *s)
 {
+	struct digest_file file = { .fd = s->fd,
+				    .size = s->size,
+				    .buffer = s->buffer,
+				    .tick = tick,
+				    .tick_arg = s };
 	struct digester *digester;
-	uint64_t before = s->done;
 	int r = digester_new(digest_seed(&s->replica->manifest.replica),
 			     s->replica->manifest.block_shift, take, s, &digester);
 
 	if (r < 0)
 		return r;
-	r = digester_begin(digester, 0);
-	if (r == 0)
-		r = read_all(s, digester);
-	if (r == 0)
-		r = digester_finish(digester, s->size);
+	r = digest_file(&file, digester);
 	digester_free(digester);
 	if (r == -EIO || r == -EUCLEAN || r == -EBADMSG) {
-		found(s, SCRUB_UNREADABLE, s->done - before, UINT64_MAX);
-		tick(s, before + s->size - s->done);
+		found(s, SCRUB_UNREADABLE, file.offset, UINT64_MAX);
+		tick(s, s->size - file.offset);
 		r = 0;
 	}
 	flush_found(s);
@@ -320,7 +269,7 @@ int scrub_run(const struct replica *replica, const struct scrub_options *options
 			       .result = ret,
 			       .err = err,
 			       .digests_fd = replica_open_digests(replica),
-			       .buffer = malloc(BUFFER) };
+			       .buffer = malloc(DIGEST_FILE_BUFFER) };
 	struct timespec begin, end;
 	int r;
 

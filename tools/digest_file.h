@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * digest_file.h - gives a digester all of a file, data as data, holes as holes
+ *
+ * Not thread safe.
+ */
+#ifndef TOOLS_DIGEST_FILE_H
+#define TOOLS_DIGEST_FILE_H
+
+#include "tools/digester.h"
+
+#include <stdint.h>
+
+#define DIGEST_FILE_BUFFER ((size_t)1 << 20)
+
+struct digest_file {
+	int fd;	       /* O_RDONLY will do; borrowed */
+	uint64_t size; /* of the image, in bytes: what the file hasn't got of it is zeros */
+	void *buffer;  /* DIGEST_FILE_BUFFER bytes; the caller's */
+
+	/* Told of every step forward; may be NULL. */
+	void (*tick)(void *arg, uint64_t nbytes);
+	void *tick_arg;
+
+	uint64_t offset; /* where it is; after a failure, what couldn't be read is there */
+};
+
+/*
+ * 0: digester has had all of it, and was finished.  -ECANCELED: a signal asked to stop.  -ESTALE:
+ * somebody cuts the file off at this moment.  Or another negative errno, also of what takes
+ * the digests.
+ */
+int digest_file(struct digest_file *file, struct digester *digester);
+
+#endif
