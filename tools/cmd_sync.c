@@ -39,6 +39,9 @@ static json_t *full_copies_json(const struct sync_result *result)
 		json_put_text(copy, "reason", full_word(result->full[i].reason));
 		json_put_text(copy, "text", full_text(result->full[i].reason));
 		json_put_bool(copy, "expected", full_expected(result->full[i].reason));
+		json_put_bool(copy, "by_digest", result->full[i].by_digest);
+		if (result->full[i].by_digest && !result->dry_run)
+			json_put_number(copy, "bytes_differing", result->full[i].bytes);
 		json_array_append_new(array, copy);
 	}
 	return array;
@@ -78,18 +81,31 @@ static int print_json(const struct sync_result *result)
 	return json_print(document);
 }
 
+static void print_full_copy(const struct sync_full_copy *copy, bool dry_run)
+{
+	char name[TEXT_NAME], differed[TEXT_BYTES];
+
+	text_quote(copy->path, name, sizeof(name));
+	if (!copy->by_digest)
+		printf("%s in full: '%s': %s\n", dry_run ? "would copy" : "copied", name,
+		       full_text(copy->reason));
+	else if (dry_run)
+		printf("would compare by digest: '%s': %s\n", name, full_text(copy->reason));
+	else
+		printf("compared by digest: '%s': %s; %s differed\n", name,
+		       full_text(copy->reason), text_bytes(copy->bytes, differed));
+}
+
 static void print_full_copies(const struct sync_result *result)
 {
 	uint64_t fresh = 0;
-	char name[TEXT_NAME];
 
 	for (size_t i = 0; i < result->nfull; i++) {
 		const struct sync_full_copy *copy = &result->full[i];
 
 		fresh += full_is_new(copy->reason);
 		if (!full_is_new(copy->reason))
-			printf("%s in full: '%s': %s\n", result->dry_run ? "would copy" : "copied",
-			       text_quote(copy->path, name, sizeof(name)), full_text(copy->reason));
+			print_full_copy(copy, result->dry_run);
 	}
 	if (fresh > 0)
 		printf("%llu image%s new to the replica\n", (unsigned long long)fresh,

@@ -53,7 +53,8 @@ static ssize_t copy_piece(struct copy *copy, size_t nbytes, uint64_t offset)
 		return r;
 	copy->copied += (size_t)got;
 	tick(copy, (size_t)got);
-	source_image_release(copy->source, offset + (size_t)got);
+	if (!copy->again)
+		source_image_release(copy->source, offset + (size_t)got);
 	return got;
 }
 

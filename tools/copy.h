@@ -36,7 +36,8 @@ extern const struct copy_sink copy_to_file;
 extern const struct copy_sink copy_to_nowhere;
 
 struct copy {
-	struct source_image *source; /* read in ascending order, and released */
+	struct source_image *source; /* read in ascending order, and released: */
+	bool again;		     /*   not yet, as it will be read again */
 	const struct copy_sink *sink;
 	void *sink_arg; /* for a sink of the caller's */
 	int dest_fd;

@@ -12,6 +12,7 @@ static const struct {
 	{ "the replica's file was changed by somebody else", "replica-changed" },
 	{ "the replica's file is missing", "replica-missing" },
 	{ "another file took the name of an image", "replaced" },
+	{ "the replica was adopted", "adopted" },
 };
 
 const char *full_text(unsigned int reason)
@@ -35,7 +36,8 @@ bool full_is_new(unsigned int reason)
 
 bool full_expected(unsigned int reason)
 {
-	return reason == FULL_NONE || reason == FULL_REPLACED || full_is_new(reason);
+	return reason == FULL_NONE || reason == FULL_REPLACED || reason == FULL_ADOPTED ||
+	       full_is_new(reason);
 }
 
 bool full_known(unsigned int reason)

@@ -21,7 +21,8 @@ enum full_reason {
 	FULL_TOUCHED = 66,	   /* somebody changed the replica's file */
 	FULL_GONE = 67,		   /* somebody removed the replica's file */
 	FULL_REPLACED = 68,	   /* another file took the name of an image */
-	FULL_LAST = FULL_REPLACED,
+	FULL_ADOPTED = 69,	   /* somebody else made the replica */
+	FULL_LAST = FULL_ADOPTED,
 };
 
 const char *full_text(unsigned int reason); /* for people */

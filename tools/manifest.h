@@ -5,7 +5,7 @@
  * A document (bitmapfile/doc.h), magic "MFSREPLI", version 1.  Its body:
  *
  *   uuid    of the replica
- *   uuid    of its source
+ *   uuid    of its source; none in one that was adopted: the first that syncs to it
  *   u64     checkpoint number, 0: none yet
  *   uuid    of the checkpoint
  *   u8      complete: 1 when all of the replica is at that checkpoint
@@ -53,6 +53,12 @@ struct manifest {
 	size_t nimages, room;
 	struct manifest_image **by_path; /* the same in order of paths, likewise */
 };
+
+/* It is anybody's, and at no checkpoint: the first sync makes it its source's. */
+static inline bool manifest_is_adopted(const struct manifest *manifest)
+{
+	return bmf_uuid_is_none(&manifest->source);
+}
 
 #define MANIFEST_NAME "replica"
 #define MANIFEST_LIMIT ((size_t)1 << 30) /* bytes: a larger one isn't ours */

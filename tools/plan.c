@@ -98,6 +98,23 @@ struct tree_node *plan_find_file(const struct tree *dest, const struct manifest 
 	return file;
 }
 
+/*
+ * The digests on record are those of what is in the file, as long as nobody else changed it, and
+ * no sync in place that was killed.
+ */
+static void claim_image(struct planner *p, struct plan_node *node, struct tree_node *file,
+			const struct manifest_image *entry)
+{
+	claim(p->plan, node, file);
+	/* not entry->stamp: a killed sync may have changed it since */
+	node->stamp = file->stamp;
+	if (entry && bmf_stamp_equal(&entry->stamp, &file->stamp) &&
+	    (p->in->manifest->complete || !entry->busy)) {
+		node->proved = true;
+		node->had = entry->image;
+	}
+}
+
 /* The blocks to be copied, or the reason why that isn't known. */
 static int find_delta(struct planner *p, struct plan_node *node, const struct bmf_history *history)
 {
@@ -144,6 +161,15 @@ static unsigned int without_entry(const struct planner *p, const struct plan_nod
 	return FULL_REPLACED;
 }
 
+/* The replica is at no checkpoint yet. */
+static unsigned int without_checkpoint(const struct manifest *manifest,
+				       const struct manifest_image *entry)
+{
+	if (entry && entry->reason != FULL_NONE)
+		return entry->reason;
+	return manifest_is_adopted(manifest) ? FULL_ADOPTED : FULL_FIRST;
+}
+
 /* Has an fsync of it failed, perhaps since a checkpoint that the replica knows? */
 static bool is_suspect(const struct plan_node *node, const struct bmf_history *history)
 {
@@ -166,14 +192,12 @@ static int decide(struct planner *p, struct plan_node *node, const struct bmf_hi
 		if (file && p->plan->claims[file->index]) {
 			touched = false; /* another image's by now */
 		} else if (file) {
-			claim(p->plan, node, file);
-			/* not entry->stamp: a killed sync may have changed it since */
-			node->stamp = file->stamp;
+			claim_image(p, node, file, entry);
 		}
 	}
 
 	if (manifest->checkpoint == 0)
-		node->reason = FULL_FIRST;
+		node->reason = without_checkpoint(manifest, entry);
 	else if (!entry)
 		node->reason = without_entry(p, node, history);
 	else if (!p->in->known)
@@ -213,6 +237,7 @@ static int measure(struct plan *plan, struct plan_node *node, uint64_t size)
 	if (node->reason != FULL_NONE) {
 		node->work = true;
 		node->scan = size;
+		node->by_digest = node->has_id && node->dest;
 		return 0;
 	}
 	had = (uint64_t)node->dest->st.st_size;
@@ -332,6 +357,50 @@ static int plan_node(struct planner *p, struct plan_node *node)
 	return r;
 }
 
+/* ---- images that the replica doesn't know ---- */
+
+/*
+ * What has the place of an image is most likely what it was before: the source was restored from
+ * a backup, or the replica was, or somebody made it by hand.  Digests tell how much of it is.
+ * After all others have found their files, as those may have moved.
+ */
+static int plan_by_place(struct planner *p, struct plan_node *node)
+{
+	struct tree_entry *entry = tree_find(p->in->dest, node->source->first->path);
+	struct tree_node *file = entry ? entry->node : NULL;
+	int r, fd;
+
+	if (!file || !S_ISREG(file->st.st_mode) || file->st.st_nlink != file->nentries ||
+	    p->plan->claims[file->index])
+		return 0;
+	fd = tree_open(p->in->source, node->source);
+	if (fd < 0)
+		return 0; /* it has left meanwhile, and whoever copies it will see that */
+	claim_image(p, node, file,
+		    manifest_find_path(p->in->manifest, node->source->first->path));
+	node->by_digest = true;
+	if (node->reason == FULL_GONE)
+		node->reason = FULL_TOUCHED;
+	r = compare_meta(p, node, fd);
+	close(fd);
+	return r;
+}
+
+static int plan_by_places(struct planner *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < p->in->source->nnodes; i++) {
+		struct plan_node *node = &p->plan->nodes[i];
+
+		if (node->work && node->has_id && !node->dest && node->reason != FULL_FIRST)
+			r = plan_by_place(p, node);
+		if (node->by_digest && !node->proved)
+			p->plan->scan_total += (uint64_t)node->dest->st.st_size;
+	}
+	return r;
+}
+
 int plan_make(const struct plan_input *input, struct plan **ret, struct bmf_error *err)
 {
 	struct plan *plan = calloc(1, sizeof(*plan));
@@ -351,6 +420,8 @@ int plan_make(const struct plan_input *input, struct plan **ret, struct bmf_erro
 		plan->nodes[i].source = input->source->nodes[i];
 		r = plan_node(&planner, &plan->nodes[i]);
 	}
+	if (r == 0)
+		r = plan_by_places(&planner);
 	if (r < 0) {
 		plan_free(plan);
 		return r;

@@ -34,7 +34,11 @@ struct plan_node {
 	bool work;		/* its content is to be copied: */
 	unsigned int reason;	/*   in full, and why; or FULL_NONE: by bits */
 	bool suspect;		/*   in full: an fsync of it failed, its cache may lie */
+	bool by_digest;		/*   in full: but only what differs from what dest has */
+	bool proved;		/*     whose digests are on record as those of: */
+	struct bmf_uuid had;	/*     this image; otherwise they have to be taken */
 	struct bmf_bits *bits;	/* owned */
+	size_t full;		/* in full: its place in the sync's result */
 	uint64_t scan;		/* bytes to be looked at */
 	struct bmf_stamp stamp; /* of the replica's file */
 

@@ -3,11 +3,10 @@
 #include "config.h"
 
 #include "tools/beneath.h"
+#include "tools/digest_compare.h"
 #include "tools/digest_file.h"
-#include "tools/digests.h"
 #include "tools/fail.h"
 #include "tools/scrub.h"
-#include "tools/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +29,6 @@ struct scrub {
 	int fd;
 	uint64_t size, there;	 /* as it should be, and as it is */
 	struct digests *digests; /* NULL: there are none */
-	struct digest zero;
 	/* What was found last, to be joined with what follows it. */
 	bool pending;
 	enum scrub_what what;
@@ -101,38 +99,15 @@ static void found_all(struct scrub *s, enum scrub_what what)
 
 /* ---- blocks against their digests ---- */
 
-static int compare_batch(struct scrub *s, uint64_t first_block, size_t n,
-			 const struct digest *digests)
+static int on_block(void *arg, uint64_t block, enum digest_verdict verdict)
 {
+	struct scrub *s = arg;
 	unsigned int shift = s->replica->manifest.block_shift;
-	uint64_t block_nbytes = UINT64_C(1) << shift, offset = first_block << shift;
-	struct digest expected[256];
-	int r = digests_read(s->digests, first_block, n, expected);
 
-	for (size_t i = 0; r == 0 && i < n; i++, offset += block_nbytes) {
-		const struct digest *is = digests ? &digests[i] : &s->zero;
-
-		if (!digest_is_known(&expected[i]))
-			found(s, SCRUB_UNKNOWN, offset, block_nbytes);
-		else if (!digest_equal(&expected[i], is))
-			found(s, SCRUB_DAMAGED, offset, block_nbytes);
-	}
-	return r;
-}
-
-static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest *digests)
-{
-	int r = 0;
-
-	for (uint64_t done = 0; r == 0 && done < n;) {
-		size_t batch = n - done < 256 ? (size_t)(n - done) : 256;
-
-		if (stop_signal())
-			return -ECANCELED;
-		r = compare_batch(arg, first_block + done, batch, digests ? digests + done : NULL);
-		done += batch;
-	}
-	return r;
+	if (verdict != DIGEST_SAME)
+		found(s, verdict == DIGEST_DIFFERS ? SCRUB_DAMAGED : SCRUB_UNKNOWN, block << shift,
+		      UINT64_C(1) << shift);
+	return 0;
 }
 
 static void tick(void *arg, uint64_t nbytes)
@@ -148,17 +123,20 @@ static void tick(void *arg, uint64_t nbytes)
  * A block that the disk can't read ends the image: the rest of it is called unreadable.  That
  * is less than could be said, and a disk that does that is to be replaced.
  */
-static int prove(struct scrub *s)
+static int prove(struct scrub *s, const struct digests_key *key)
 {
+	struct digest_compare compare = { .record = s->digests, .block = on_block, .arg = s };
 	struct digest_file file = { .fd = s->fd,
 				    .size = s->size,
 				    .buffer = s->buffer,
 				    .tick = tick,
 				    .tick_arg = s };
 	struct digester *digester;
-	int r = digester_new(digest_seed(&s->replica->manifest.replica),
-			     s->replica->manifest.block_shift, take, s, &digester);
+	int r = digest_compare_init(key, &compare);
 
+	if (r == 0)
+		r = digester_new(digest_seed(&key->replica), key->block_shift, digest_compare_take,
+				 &compare, &digester);
 	if (r < 0)
 		return r;
 	r = digest_file(&file, digester);
@@ -174,12 +152,10 @@ static int prove(struct scrub *s)
 
 /* ---- images ---- */
 
-static int open_digests(struct scrub *s)
+static int open_digests(struct scrub *s, const struct digests_key *key)
 {
-	const struct manifest *manifest = &s->replica->manifest;
-	struct digests_key key = { manifest->replica, s->image->image, manifest->block_shift };
 	struct bmf_error why;
-	int r = digests_open(&bmf_io_posix, s->digests_fd, &key, false, &s->digests, &why);
+	int r = digests_open(&bmf_io_posix, s->digests_fd, key, false, &s->digests, &why);
 
 	if (r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT) {
 		s->digests = NULL;
@@ -194,6 +170,8 @@ static int open_digests(struct scrub *s)
  */
 static int scrub_opened(struct scrub *s)
 {
+	const struct manifest *manifest = &s->replica->manifest;
+	struct digests_key key = { manifest->replica, s->image->image, manifest->block_shift };
 	struct stat st;
 	int r;
 
@@ -204,7 +182,7 @@ static int scrub_opened(struct scrub *s)
 		tick(s, s->size);
 		return 0;
 	}
-	r = open_digests(s);
+	r = open_digests(s, &key);
 	if (r == 0 && !s->digests) {
 		found_all(s, SCRUB_UNKNOWN);
 		tick(s, s->size);
@@ -212,7 +190,7 @@ static int scrub_opened(struct scrub *s)
 	}
 	s->there = (uint64_t)st.st_size;
 	if (r == 0)
-		r = prove(s);
+		r = prove(s, &key);
 	digests_close(s->digests);
 	s->digests = NULL;
 	if (r == 0 && s->there > s->size)
@@ -247,10 +225,9 @@ static int scrub_image(struct scrub *s, const struct manifest_image *image)
 static int scrub_images(struct scrub *s)
 {
 	const struct manifest *manifest = &s->replica->manifest;
-	int r = digest_of_zero_block(manifest->block_shift, digest_seed(&manifest->replica),
-				     &s->zero);
+	int r = 0;
 
-	if (r < 0 || !s->buffer)
+	if (!s->buffer)
 		return fail_errno(s->err, -ENOMEM, "scrub", s->replica->path, NULL);
 	for (size_t i = 0; i < manifest->nimages; i++)
 		s->result->bytes_total += manifest->images[i].stamp.size;

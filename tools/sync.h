@@ -29,6 +29,8 @@ struct sync_options {
 struct sync_full_copy {
 	char *path;
 	unsigned int reason; /* enum full_reason */
+	bool by_digest;	     /* all of it was compared, and copied what differed: */
+	uint64_t bytes;	     /*   so much, data and zeros */
 };
 
 struct sync_result {

@@ -8,6 +8,7 @@
 #include "tools/names.h"
 #include "tools/plan.h"
 #include "tools/replica.h"
+#include "tools/resync.h"
 #include "tools/sync.h"
 
 struct sync {
@@ -36,7 +37,8 @@ int sync_warn(struct sync_result *result, const char *format, ...)
 bool sync_has_warned(const struct sync_result *result, const char *text);
 
 /* Adds a full copy; path is copied.  0 or -ENOMEM. */
-int sync_note_full(struct sync_result *result, const char *path, unsigned int reason);
+int sync_note_full(struct sync_result *result, const char *path, unsigned int reason,
+		   bool by_digest);
 
 /*
  * The source was read, with r: 0, or a negative errno and a message in err.  Returns that, unless
@@ -85,10 +87,17 @@ int sync_open_image(struct sync *sync, const struct plan_node *node);
 /* What is in the source's cache of sync->image is on its disk: before it is read (I1). */
 int sync_flush_image(struct sync *sync, const struct plan_node *node);
 
-/* Hands what the plan wants of sync->image, up to size, to sync->copy's sink. */
-int sync_copy(struct sync *sync, const struct plan_node *node, uint64_t size);
+/*
+ * Hands what the plan wants of sync->image, up to size, to sync->copy's sink; of one that is copied
+ * in full only what resync finds to differ, if that isn't NULL.
+ */
+int sync_copy(struct sync *sync, const struct plan_node *node, uint64_t size,
+	      const struct resync *resync);
 
-/* sync_digests.c: the same as sync_copy, and the image's digests in the directory dir_fd. */
+/*
+ * sync_digests.c: the same as sync_copy, and the image's digests in the directory dir_fd.  If the
+ * plan says "by digest", sync->copy.dest_fd is what the replica has.
+ */
 int sync_copy_image(struct sync *sync, const struct plan_node *node, int dir_fd, uint64_t size);
 
 /* sync_stage.c: writes and commits the journal of an update; nothing else has been changed. */

@@ -110,10 +110,13 @@ int sync_note_full_copies(struct sync *s)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->source->nnodes; i++) {
-		const struct plan_node *node = &s->plan->nodes[i];
+		struct plan_node *node = &s->plan->nodes[i];
 
-		if (node->work && node->reason != FULL_NONE)
-			r = sync_note_full(s->result, node->source->first->path, node->reason);
+		if (!node->work || node->reason == FULL_NONE)
+			continue;
+		node->full = s->result->nfull;
+		r = sync_note_full(s->result, node->source->first->path, node->reason,
+				   node->by_digest);
 	}
 	return r;
 }

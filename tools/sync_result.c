@@ -37,8 +37,11 @@ bool sync_has_warned(const struct sync_result *result, const char *text)
 	return false;
 }
 
-int sync_note_full(struct sync_result *result, const char *path, unsigned int reason)
+int sync_note_full(struct sync_result *result, const char *path, unsigned int reason,
+		   bool by_digest)
 {
+	struct sync_full_copy *added;
+
 	if (result->nfull == result->full_room) {
 		size_t room = result->full_room ? result->full_room * 2 : 16;
 		struct sync_full_copy *bigger = reallocarray(result->full, room, sizeof(*bigger));
@@ -48,10 +51,13 @@ int sync_note_full(struct sync_result *result, const char *path, unsigned int re
 		result->full = bigger;
 		result->full_room = room;
 	}
-	result->full[result->nfull].path = strdup(path);
-	if (!result->full[result->nfull].path)
+	added = &result->full[result->nfull];
+	*added = (struct sync_full_copy){ .path = strdup(path),
+					  .reason = reason,
+					  .by_digest = by_digest };
+	if (!added->path)
 		return -ENOMEM;
-	result->full[result->nfull++].reason = reason;
+	result->nfull++;
 	return 0;
 }
 

@@ -90,7 +90,8 @@ static int copy_bits(struct sync *s, const struct plan_node *node, uint64_t size
 	return r;
 }
 
-int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size)
+int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size,
+	      const struct resync *resync)
 {
 	int r;
 
@@ -98,9 +99,10 @@ int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size)
 	s->copy.tick = tick;
 	s->copy.tick_arg = s;
 	s->copy.verb = NULL;
+	s->copy.size = size;
 	if (node->reason != FULL_NONE) {
 		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-		r = copy_range(&s->copy, 0, size);
+		r = resync ? resync_image(resync) : copy_range(&s->copy, 0, size);
 	} else {
 		r = copy_bits(s, node, size);
 	}

@@ -4,8 +4,8 @@
  *
  *   G1  what a sync that died has left there is removed; is there room?
  *   G2  each changed image gets its staged file: a clone of the replica's, where the filesystem
- *       has such, or an empty one, if all of it is to be copied.  Without clones, one
- *       that is brought up to date by bitmap has its changes in the journal
+ *       has such, or an empty one, if all of it is to be copied.  Without clones, one that is
+ *       brought up to date by bitmap, or by digest, has its changes in the journal
  *   G3  the journal: the whole tree as it is to be, with metadata
  *   G4  content: to the staged files, or to the journal
  *   G5  is the snapshot that was read still true?
@@ -57,11 +57,13 @@ static int fail_staged(const struct stage *stage, const struct plan_node *node, 
 
 /* ---- G1 ---- */
 
-/* What an image takes at least: its holes take nothing. */
+/* What an image takes at least: its holes take nothing, nor does what won't differ. */
 static uint64_t space_for(const struct plan_node *node)
 {
 	uint64_t allocated = (uint64_t)node->source->st.st_blocks * 512;
 
+	if (node->by_digest)
+		return 0;
 	return node->scan < allocated ? node->scan : allocated;
 }
 
@@ -102,6 +104,12 @@ static int note_staged(struct stage *stage, struct plan_node *node, int fd)
 	return r;
 }
 
+/* Is it only in part that its content is to be copied? */
+static bool is_patched(const struct plan_node *node)
+{
+	return node->reason == FULL_NONE || node->by_digest;
+}
+
 static int clone_counterpart(struct stage *stage, const struct plan_node *node)
 {
 	int fd, path_fd = tree_open(stage->sync->dest, node->dest);
@@ -123,7 +131,7 @@ static int stage_image(struct stage *stage, struct plan_node *node)
 {
 	int fd;
 
-	if (node->reason != FULL_NONE || !node->dest) {
+	if (!is_patched(node)) {
 		fd = journal_make(&stage->journal);
 	} else {
 		fd = clone_counterpart(stage, node);
@@ -338,7 +346,7 @@ static int write_delta(struct stage *stage, const struct plan_node *node, uint64
 static int fill_staged(struct stage *stage, const struct plan_node *node, int fd)
 {
 	struct sync *s = stage->sync;
-	bool clone = node->reason == FULL_NONE;
+	bool clone = is_patched(node);
 	int r;
 
 	if (ftruncate(fd, (off_t)node->size) < 0)
