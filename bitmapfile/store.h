@@ -35,6 +35,8 @@ struct bmf_store {
 	struct bmf_sessions sessions; /* as found when it was opened */
 };
 
+#define BMF_STATE_NAME "state" /* in the state directory: it is a source's */
+
 #define BMF_STORE_CREATE 1u /* make what is absent */
 #define BMF_STORE_LOCK 2u   /* be the only one; removes leftovers */
 

@@ -5,7 +5,6 @@
 
 #include "bitmapfile/store.h"
 
-#define BMF_STATE_NAME "state"
 #define BMF_BITMAPS_NAME "bitmaps"
 #define BMF_LOCK_NAME "lock"
 #define BMF_SESSIONS_NAME "sessions"

@@ -31,7 +31,9 @@ static int print_text(const struct manifest *manifest, bool found)
 {
 	unsigned long long number = manifest->checkpoint;
 
-	if (!manifest->complete)
+	if (manifest_is_adopted(manifest))
+		printf("nothing to recover: it was adopted, and the next sync compares it\n");
+	else if (!manifest->complete)
 		printf("not complete: a sync in place was interrupted, and the next one makes it "
 		       "good\n");
 	else if (found)

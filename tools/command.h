@@ -62,6 +62,7 @@ int cmd_sync(const struct command *command, char *const args[], const struct opt
 int cmd_status(const struct command *command, char *const args[], const struct options *options);
 int cmd_replica(const struct command *command, char *const args[], const struct options *options);
 int cmd_recover(const struct command *command, char *const args[], const struct options *options);
+int cmd_adopt(const struct command *command, char *const args[], const struct options *options);
 int cmd_scrub(const struct command *command, char *const args[], const struct options *options);
 int cmd_snapshot(const struct command *command, char *const args[], const struct options *options);
 int cmd_verify(const struct command *command, char *const args[], const struct options *options);

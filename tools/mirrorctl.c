@@ -63,6 +63,12 @@ const struct command commands[] = {
 	  "Reads every block of every image of the replica DEST, and lists those that aren't\n"
 	  "what a sync has written there.",
 	  cmd_scrub },
+	{ "adopt", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET, EXIT_USAGE,
+	  "make a directory the replica of the source that syncs to it next",
+	  "For a copy of a source that was made by hand, and for a replica whose source has lost\n"
+	  "its state, or that can't be recovered.  The next sync compares each image with what\n"
+	  "is in its place, by digest, writes what differs, and removes what its source hasn't.",
+	  cmd_adopt },
 	{ "snapshot", "ACTION SOURCE [NAME]", 2, 3,
 	  OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, EXIT_USAGE,
 	  "keep a mounted source as it is now, to be read",

@@ -224,20 +224,26 @@ static uint64_t dirty_bytes(const struct bmf_bits *bits, unsigned int shift, uin
 	return nbytes;
 }
 
+/* In a dry run images may not have got their ids yet. */
+static bool may_have_digests(const struct planner *p, const struct plan_node *node)
+{
+	return node->has_id || p->in->estimate;
+}
+
 /*
  * The replica may be shorter than at its checkpoint, if a killed sync has cut it
  * off: what it lacks is dirty whatever the bits say.
  */
-static int measure(struct plan *plan, struct plan_node *node, uint64_t size)
+static int measure(struct planner *p, struct plan_node *node, uint64_t size)
 {
-	unsigned int shift = plan->block_shift;
+	unsigned int shift = p->plan->block_shift;
 	uint64_t had;
 	int r;
 
 	if (node->reason != FULL_NONE) {
 		node->work = true;
 		node->scan = size;
-		node->by_digest = node->has_id && node->dest;
+		node->by_digest = may_have_digests(p, node) && node->dest;
 		return 0;
 	}
 	had = (uint64_t)node->dest->st.st_size;
@@ -284,7 +290,7 @@ static int plan_image(struct planner *p, struct plan_node *node, int fd)
 	r = decide(p, node, &history);
 	node->suspect = is_suspect(node, &history);
 	if (r == 0)
-		r = measure(p->plan, node, size);
+		r = measure(p, node, size);
 	p->plan->images++;
 	p->plan->bytes_total += size;
 	p->plan->armed_bytes += history.armed_bytes;
@@ -393,7 +399,8 @@ static int plan_by_places(struct planner *p)
 	for (size_t i = 0; r == 0 && i < p->in->source->nnodes; i++) {
 		struct plan_node *node = &p->plan->nodes[i];
 
-		if (node->work && node->has_id && !node->dest && node->reason != FULL_FIRST)
+		if (node->work && may_have_digests(p, node) && !node->dest &&
+		    node->reason != FULL_FIRST)
 			r = plan_by_place(p, node);
 		if (node->by_digest && !node->proved)
 			p->plan->scan_total += (uint64_t)node->dest->st.st_size;

@@ -36,6 +36,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define GIVE_UP "mirrorctl adopt gives it up, and the next sync compares all images"
+
 int publish_failed(struct publish *p, int code, const char *verb, const char *path)
 {
 	return fail_errno(p->err, code, verb, p->replica->path, path);
@@ -68,7 +70,8 @@ static int check_journal(struct publish *p)
 	int r = stream_verify(p->fd, &expect, &p->header, NULL, &why);
 
 	if (r < 0)
-		return fail_text(p->err, r, "publish update of", p->replica->path, NULL, "%s",
+		return fail_text(p->err, r, "publish update of", p->replica->path, NULL,
+				 "%s; if it can't be had back: " GIVE_UP,
 				 why.code ? why.text : fail_reason(r));
 	if (bmf_uuid_equal(&p->header.to_uuid, &manifest->checkpoint_uuid))
 		return 1;
@@ -76,7 +79,7 @@ static int check_journal(struct publish *p)
 	    bmf_uuid_equal(&p->header.from_uuid, &manifest->checkpoint_uuid))
 		return 0;
 	return fail_text(p->err, -ESTALE, "publish update of", p->replica->path, NULL,
-			 "its journal begins at another checkpoint than the replica is at");
+			 "its journal begins at another checkpoint than the replica is at; " GIVE_UP);
 }
 
 /* ---- P2 and P9 ---- */

@@ -69,8 +69,7 @@ int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct
 		return r;
 	if (r < 0)
 		return fail_text(err, r, "read", path, BMF_STATE_DIR "/" MANIFEST_NAME,
-				 "%s; if it can't be mended, move it away and empty the directory, "
-				 "to sync all of it anew",
+				 "%s; if it can't be mended, move it away, then mirrorctl adopt",
 				 fail_reason(r));
 	r = manifest_decode(buf, nbytes, ret, &why);
 	free(buf);
@@ -79,8 +78,7 @@ int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct
 				 "%s; use the mirrorctl that wrote it, or a newer one", why.text);
 	if (r < 0)
 		return fail_text(err, r, "open replica", path, NULL,
-				 "%s; empty the directory, also of " BMF_STATE_DIR
-				 ", to sync all of it anew",
+				 "%s; mirrorctl adopt, and the next sync compares all of it",
 				 why.text);
 	return 0;
 }
@@ -100,17 +98,19 @@ static int read_replica(struct replica *replica, const struct bmf_uuid *source,
 		if (r > 0)
 			return fail_text(err, -ENOTEMPTY, "open destination", replica->path, NULL,
 					 "not empty and not a replica; choose an empty directory, "
-					 "or one that doesn't exist yet");
+					 "or one that doesn't exist yet; or, if it is a copy of the "
+					 "source: mirrorctl adopt");
 		return 0;
 	}
 	if (r < 0)
 		return r;
 	replica->has_manifest = true;
-	if (source && bmf_uuid_equal(&replica->manifest.source, source))
+	if (manifest_is_adopted(&replica->manifest) ||
+	    (source && bmf_uuid_equal(&replica->manifest.source, source)))
 		return 0;
 	return fail_text(err, -EEXIST, "open destination", replica->path, NULL,
-			 "it is a replica of another source (%s); choose another directory, or "
-			 "empty this one, also of " BMF_STATE_DIR,
+			 "it is a replica of another source (%s); choose another directory, or, if "
+			 "it is to be this one's from now on: mirrorctl adopt",
 			 bmf_uuid_format(&replica->manifest.source, uuid));
 }
 
@@ -192,7 +192,6 @@ int replica_open(const char *path, const struct source_view *view, const struct 
 	return 0;
 }
 
-/* Twice, as above: without a lock nothing is made in a directory that is no replica. */
 static int read_alone(struct replica *replica, struct bmf_error *err)
 {
 	int r;
@@ -207,18 +206,40 @@ static int read_alone(struct replica *replica, struct bmf_error *err)
 	return r;
 }
 
-int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err)
+/* A copy of a source with its state would be taken for that source, if it were mounted. */
+static int read_any(struct replica *replica, struct bmf_error *err)
+{
+	struct stat st;
+	int r;
+
+	manifest_destroy(&replica->manifest);
+	replica->has_manifest = false;
+	r = replica_read_manifest(replica->fd, replica->path, &replica->manifest, err);
+	replica->has_manifest = r == 0;
+	if (r == -ENOENT &&
+	    fstatat(replica->fd, BMF_STATE_DIR "/" BMF_STATE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return fail_text(err, -EINVAL, "adopt", replica->path, NULL,
+				 "it is a source, or a copy of one with its state; if it is a copy, "
+				 "remove its " BMF_STATE_DIR " first");
+	return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
+/* How it is read: twice, so that nothing is made in a directory that is refused. */
+typedef int read_function(struct replica *replica, struct bmf_error *err);
+
+static int open_by(const char *path, read_function *read, struct replica *ret,
+		   struct bmf_error *err)
 {
 	struct replica replica = { .path = path, .fd = -1 };
 	int r;
 
 	r = replica_place_open_alone(path, &replica.fd, err);
 	if (r == 0)
-		r = read_alone(&replica, err);
+		r = read(&replica, err);
 	if (r == 0)
 		r = lock_replica(&replica, err);
 	if (r == 0)
-		r = read_alone(&replica, err);
+		r = read(&replica, err);
 	if (r == 0)
 		r = set_label(&replica, err);
 	if (r < 0) {
@@ -227,6 +248,16 @@ int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *
 	}
 	*ret = replica;
 	return 0;
+}
+
+int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err)
+{
+	return open_by(path, read_alone, ret, err);
+}
+
+int replica_open_any(const char *path, struct replica *ret, struct bmf_error *err)
+{
+	return open_by(path, read_any, ret, err);
 }
 
 int replica_look(const char *path, const struct source_view *view, const struct bmf_uuid *source,

@@ -36,6 +36,12 @@ int replica_open(const char *path, const struct source_view *view, const struct 
 int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err);
 
 /*
+ * Opens any directory that can be a replica's, to be written to; has_manifest says whether it is one
+ * already.  A manifest that is damaged counts as none.  Refuses a source.
+ */
+int replica_open_any(const char *path, struct replica *ret, struct bmf_error *err);
+
+/*
  * The same as replica_open for a dry run: changes nothing; DEST need not exist; source may be NULL
  * when the source has no UUID yet.
  */

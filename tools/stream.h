@@ -58,7 +58,9 @@ struct stream_header {
 /* Where a file's content comes from. */
 enum stream_kind {
 	STREAM_NONE = 0,  /* not a regular file */
-	STREAM_SAME = 1,  /* what the image with that UUID has at from, all of it */
+	/* What the image with that UUID has at from, all of it; in a journal: the file with that
+	   stamp. */
+	STREAM_SAME = 1,
 	STREAM_DELTA = 2, /* the same, truncated to size, with the extents put over it */
 	STREAM_WHOLE = 3, /* the extents; all else is a hole */
 	STREAM_STAGED = 4 /* journal only: a file in .mirrorfs/staging/ of the replica */
@@ -225,8 +227,9 @@ const struct stream_header *stream_reader_header(const struct stream_reader *rea
  * is described above; node paths ascending (so no two are equal), each relative, its
  * components not empty, "." or "..", not ".mirrorfs" at the top or below it, its parent an
  * earlier node that is a directory; link paths of the same form, ascending after their
- * node's; fields of a node that fit its type; from 0: neither SAME nor DELTA; staged a single
- * name; xattrs ascending, not ours; extents and blocks ascending and within the size.
+ * node's; fields of a node that fit its type; from 0: neither SAME nor DELTA, but in a
+ * journal; staged a single name; xattrs ascending, not ours; extents and blocks ascending
+ * and within the size.
  *
  * Not looked at, as it would take memory for all names, and left to the caller: whether a
  * link's path is also a node's or another link's; whether a link's parent is listed, as a

@@ -179,7 +179,8 @@ static const char *content_fault(const struct stream_node *node, const struct st
 	case STREAM_DELTA:
 		if (bmf_uuid_is_none(&node->image))
 			return "it has no UUID to find its content by";
-		if (header->from == 0)
+		/* a journal means the file with that stamp, whatever is in it */
+		if (header->from == 0 && !header->journal)
 			return "it builds on content that the replica hasn't got";
 		break;
 	case STREAM_WHOLE:

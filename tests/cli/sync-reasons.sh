@@ -29,7 +29,7 @@ truncate -s 1000 d/a
 rm d/c
 reasons a replica-changed c replica-missing
 cp d/a t && mv t d/a
-reasons a replica-missing
+reasons a replica-changed
 mkdir d/extra && echo 1 >d/extra/file && ln -sf nowhere d/link
 must_sync 0 s d
 assert_equal_trees s d
@@ -74,7 +74,8 @@ must_sync 0 s d --dry-run
 assert_eq "$(json '[.full_copies[] | .path, .reason, .expected] | join(" ")')" \
 	"a replaced true new new true" "full copies of a dry run"
 "$MIRRORCTL" sync s d >out
-grep -qx "copied in full: 'a': another file took the name of an image" out || fail "$(cat out)"
+grep -qx "compared by digest: 'a': another file took the name of an image; 0 B differed" \
+	out || fail "$(cat out)"
 grep -qx "1 image was new to the replica" out || fail "$(cat out)"
 assert_equal_trees s d
 
