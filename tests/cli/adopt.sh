@@ -85,34 +85,42 @@ assert_contains "$stderr" "mirrorctl adopt"
 adopt d
 by_digest adopted 0
 
-# an update that is committed is published first
+# pending CALL [PATH]: an update that is killed at its first CALL (of PATH), after its commit
 pending() {
 	printf '%s' "$RANDOM$SECONDS" | dd of=s/a bs=1 seek=300000 conv=notrunc status=none
 	printf '%s' "$RANDOM$SECONDS" | dd of=s/sub/b bs=1 seek=600000 conv=notrunc status=none
-	strace -f -o /dev/null -e trace=syncfs -e inject=syncfs:signal=KILL:when=1 \
+	strace -f -o /dev/null ${2:+-P "$PWD/$2"} -e trace="$1" -e inject="$1":signal=KILL:when=1 \
 		"$MIRRORCTL" sync --quiet s d 2>/dev/null || :
 	[ -e d/.mirrorfs/journal ] || fail "no journal is left"
 }
-pending
+
+# one that is good is published
+pending syncfs
 adopt d
 assert_eq "$(json .gave_up_update adopt.json)" false "gave up the update"
 list_tree s >trees.a
 list_tree d | diff trees.a - >&2 || fail "the update was not published"
 by_digest adopted 0
 
-# one that is damaged is given up; what it had changed by then is found
-pending
-printf 'damage' | dd of=d/.mirrorfs/journal bs=1 seek=200 conv=notrunc status=none
-assert_fails "$MIRRORCTL" recover d
-assert_one_line "$stderr"
-assert_contains "$stderr" "mirrorctl adopt"
-assert_fails "$MIRRORCTL" sync s d
-assert_contains "$stderr" "mirrorctl adopt"
-"$MIRRORCTL" adopt d >out 2>err
-assert_contains "$(cat err)" "gave up an update"
-[ ! -e d/.mirrorfs/journal ] || fail "the journal is still there"
+# One that is damaged is given up.  What it had changed by then is found, and so is what it hadn't,
+# though its digests were there already.
+give_up() {
+	printf 'damage' | dd of=d/.mirrorfs/journal bs=1 seek=200 conv=notrunc status=none
+	assert_fails "$MIRRORCTL" recover d
+	assert_one_line "$stderr"
+	assert_contains "$stderr" "mirrorctl adopt"
+	assert_fails "$MIRRORCTL" sync s d
+	assert_contains "$stderr" "mirrorctl adopt"
+	"$MIRRORCTL" adopt d >out 2>err
+	assert_contains "$(cat err)" "gave up an update"
+	[ ! -e d/.mirrorfs/journal ] || fail "the journal is still there"
+	by_digest adopted 0
+}
+pending syncfs
 printf 'z' | dd of=d/a bs=1 seek=1000000 conv=notrunc status=none
-by_digest adopted 0
+give_up
+pending fsync d/.mirrorfs/digests
+give_up
 
 # what must not be adopted
 cp -a s source-with-state

@@ -127,6 +127,7 @@ scenario() { # DEST [OPTION...]
 	for file in "$d"/.mirrorfs/digests/*; do
 		printf 'damaged' | dd of="$file" bs=1 seek=5000 conv=notrunc status=none
 	done
+	change s/b 13
 	traced_sync 0 "$d" "$@"
 	assert_eq "$(reads "$d")" 0 "reads of the replica"
 	good "$d"
