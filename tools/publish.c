@@ -82,7 +82,7 @@ static int check_journal(struct publish *p)
 			 "its journal begins at another checkpoint than the replica is at; " GIVE_UP);
 }
 
-/* ---- P2 and P9 ---- */
+/* ---- P2 ---- */
 
 static int move_digests(struct publish *p, int staging_fd, int digests_fd)
 {
@@ -112,19 +112,6 @@ static int publish_digests(struct publish *p)
 	if (staging_fd >= 0)
 		close(staging_fd);
 	return r < 0 ? publish_failed(p, r, "move digests of", NULL) : 0;
-}
-
-/* What can't be removed now will be the next time; it is in nobody's way. */
-static void remove_digests(const struct publish *p)
-{
-	const struct manifest *manifest = &p->replica->manifest;
-	struct bmf_uuid *keep = calloc(manifest->nimages + 1, sizeof(*keep));
-
-	for (size_t i = 0; keep && i < manifest->nimages; i++)
-		keep[i] = manifest->images[i].image;
-	if (keep)
-		digests_remove_others(&bmf_io_posix, p->digests_fd, keep, manifest->nimages);
-	free(keep);
 }
 
 /* ---- P4 ---- */
@@ -171,8 +158,6 @@ static int save_manifest(struct publish *p)
 				 .block_shift = p->header.block_shift };
 	int r = list_images(p, &next);
 
-	if (r == 0) /* a sync may go on with it */
-		r = manifest_sort(&next);
 	if (r < 0)
 		publish_failed(p, r, "list images of", NULL);
 	else
@@ -204,7 +189,7 @@ static int apply(struct publish *p)
 	if (r == 0)
 		r = save_manifest(p);
 	if (r == 0)
-		remove_digests(p);
+		replica_trim_digests(p->replica, p->digests_fd);
 	return r;
 }
 

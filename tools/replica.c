@@ -289,7 +289,9 @@ int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	manifest->time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	r = manifest_encode(manifest, &buf, &nbytes);
+	r = manifest_sort(manifest); /* it may be searched afterwards */
+	if (r == 0)
+		r = manifest_encode(manifest, &buf, &nbytes);
 	if (r == 0) {
 		r = bmf_io_replace_file(&bmf_io_posix, replica->store->dir_fd, MANIFEST_NAME, buf,
 					nbytes, true, NULL);
@@ -313,6 +315,18 @@ int replica_open_digests(const struct replica *replica)
 		return -errno;
 	fd = openat(dir_fd, DIGESTS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+void replica_trim_digests(const struct replica *replica, int digests_fd)
+{
+	const struct manifest *manifest = &replica->manifest;
+	struct bmf_uuid *keep = calloc(manifest->nimages + 1, sizeof(*keep));
+
+	for (size_t i = 0; keep && i < manifest->nimages; i++)
+		keep[i] = manifest->images[i].image;
+	if (keep)
+		digests_remove_others(&bmf_io_posix, digests_fd, keep, manifest->nimages);
+	free(keep);
 }
 
 void replica_close(struct replica *replica)

@@ -51,11 +51,17 @@ int replica_look(const char *path, const struct source_view *view, const struct 
 /* Reads the manifest of the directory open as fd.  -ENOENT: there is none (no message). */
 int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct bmf_error *err);
 
-/* Makes it the manifest, durably. */
+/* Makes it the manifest, durably, and replica->manifest: *manifest is emptied. */
 int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_error *err);
 
 /* Opens the directory of its digests, and makes it if need be.  A descriptor, or -errno. */
 int replica_open_digests(const struct replica *replica);
+
+/*
+ * Removes, not durably, the digests of images that the manifest doesn't have.  What can't be removed
+ * now will be the next time; it is in nobody's way.
+ */
+void replica_trim_digests(const struct replica *replica, int digests_fd);
 
 /*
  * Its tree, with what is in .mirrorfs/moving/ and .mirrorfs/staging/; stamps are taken.  The

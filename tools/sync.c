@@ -197,7 +197,11 @@ static int update_in_place(struct sync *s, const struct bmf_state *state)
 	/* a daemon that is gone has preserved nothing any more, nor has one that couldn't go on */
 	if (r == 0)
 		r = sync_explain(s, 0);
-	return r < 0 ? r : save_manifest(s, true, state);
+	if (r == 0)
+		r = save_manifest(s, true, state);
+	if (r == 0)
+		replica_trim_digests(&s->replica, s->digests_fd);
+	return r;
 }
 
 /* Y4 to Y6 by way of a journal: at every moment the replica is at one checkpoint, or leads to it.
