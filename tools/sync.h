@@ -55,9 +55,10 @@ struct sync_result {
 
 /*
  * 0: the replica is durably at the new checkpoint.  -ECANCELED: a signal asked to stop.
- * Other negative errnos: err says what.  After a failure the replica is marked as
- * incomplete, if anything in it was changed, and the next sync makes it good.  *ret is
- * filled in any case, and has to be destroyed.
+ * Other negative errnos: err says what.  After a failure the replica is at its old checkpoint, or
+ * has a journal that leads to the new one; in place it is marked as incomplete, if anything in
+ * it was changed.  The next sync makes it good.  *ret is filled in any case, and has to be
+ * destroyed.
  */
 int sync_run(const char *source, const char *dest, const struct sync_options *options,
 	     struct sync_result *ret, struct bmf_error *err);

@@ -30,9 +30,18 @@ changed_nothing() {
 	[ -z "$(find mnt/.mirrorfs -name 'journal*' -o -name staging)" ] || fail "left: $(find mnt/.mirrorfs)"
 }
 list_tree mnt >tree.before
-truncate -s 0 s/large && random_file s/large 60000000
+random_file s/another 60000000
 assert_fails "$MIRRORCTL" sync s mnt
 assert_contains "$stderr" ": it takes 57.2 MiB, and "
+assert_contains "$stderr" "nothing was changed: make room, or sync with --in-place"
+changed_nothing
+rm s/another
+
+# how much of an image differs is known when it has been compared
+truncate -s 0 s/large && random_file s/large 60000000
+assert_fails "$MIRRORCTL" sync s mnt
+assert_contains "$stderr" "large': no space left on device at offset"
+assert_contains "$stderr" "nothing was changed: make room, or sync with --in-place"
 changed_nothing
 truncate -s 1000000 s/large
 sync_to s mnt --in-place
