@@ -136,6 +136,9 @@ int journal_commit(struct journal *journal)
 
 	if (r == 0)
 		r = result(fsync(journal->fd));
+	/* the name of staging/ too: one flush after the rename might leave only the journal's */
+	if (r == 0)
+		r = result(fsync(journal->dir_fd));
 	if (r == 0)
 		r = result(close(journal->fd));
 	if (r == 0) {

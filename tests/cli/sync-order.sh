@@ -66,6 +66,7 @@ $1 == "name" && below($2, top) { named($2, $3) }
 $1 == "fsync" { delete files[$2]; delete names[$2] }
 $1 == "syncfs" && below($2, top) { delete files; delete names }
 $1 == "rename" && $5 == "journal" {
+	if (private_dir in names) bad("the update is committed, and its names are not durable")
 	clean(private_dir, "the update is committed")
 	names[private_dir] = 1
 	begun = 1
