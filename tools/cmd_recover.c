@@ -4,7 +4,6 @@
 
 #include "tools/command.h"
 #include "tools/fail.h"
-#include "tools/journal.h"
 #include "tools/json.h"
 #include "tools/output.h"
 #include "tools/publish.h"
@@ -70,11 +69,6 @@ static int recover(struct replica *replica, const struct options *options, struc
 	struct publish_report published;
 	int r = publish(replica, &published, err), status = EXIT_FAILURE;
 
-	if (r == 0) {
-		r = journal_discard(replica->store->dir_fd);
-		if (r < 0)
-			fail_errno(err, r, "clean up", replica->path, BMF_STATE_DIR);
-	}
 	if (r == 0) {
 		publish_tell(&published, warn, NULL);
 		status = report(&replica->manifest, published.found, options);

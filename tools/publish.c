@@ -214,8 +214,10 @@ int publish(struct replica *replica, struct publish_report *ret, struct bmf_erro
 
 	*ret = (struct publish_report){ 0 };
 	p.fd = journal_open(dir_fd);
-	if (p.fd == -ENOENT)
-		return 0;
+	if (p.fd == -ENOENT) {
+		r = journal_discard(dir_fd);
+		return r < 0 ? fail_errno(err, r, "clean up", replica->path, BMF_STATE_DIR) : 0;
+	}
 	if (p.fd < 0)
 		return publish_failed(&p, p.fd, "open journal of", NULL);
 	ret->found = true;
