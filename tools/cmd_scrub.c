@@ -22,8 +22,7 @@ struct listing {
 	struct progress progress;
 };
 
-static void on_found(void *arg, const char *path, enum scrub_what what, uint64_t offset,
-		     uint64_t nbytes)
+static void on_found(void *arg, const struct scrub_found *found)
 {
 	struct listing *listing = arg;
 	char quoted[TEXT_NAME];
@@ -31,27 +30,22 @@ static void on_found(void *arg, const char *path, enum scrub_what what, uint64_t
 
 	if (listing->found) {
 		item = json_object();
-		json_put_name(item, "path", path);
-		json_put_text(item, "what", scrub_word(what));
-		json_put_number(item, "offset", offset);
-		json_put_number(item, "bytes", nbytes);
+		json_put_name(item, "path", found->image->path);
+		json_put_text(item, "what", scrub_word(found->what));
+		json_put_number(item, "offset", found->offset);
+		json_put_number(item, "bytes", found->nbytes);
 		json_array_append_new(listing->found, item);
 	} else if (!(listing->options->given & OPTION_QUIET)) {
 		progress_end(&listing->progress);
 		printf("%s: offset %" PRIu64 ", %" PRIu64 " bytes: %s\n",
-		       text_quote(path, quoted, sizeof(quoted)), offset, nbytes, scrub_text(what));
+		       text_quote(found->image->path, quoted, sizeof(quoted)), found->offset,
+		       found->nbytes, scrub_text(found->what));
 	}
 }
 
 static void on_progress(void *arg, uint64_t done, uint64_t total)
 {
 	progress_update(&((struct listing *)arg)->progress, done, total);
-}
-
-static bool is_proved(const struct scrub_result *result, const json_t *found)
-{
-	return result->bytes_damaged == 0 && result->bytes_unknown == 0 &&
-	       json_array_size(found) == 0;
 }
 
 static int print_json(const struct replica *replica, const struct scrub_result *result,
@@ -63,7 +57,7 @@ static int print_json(const struct replica *replica, const struct scrub_result *
 	json_put_uuid(document, "replica", &manifest->replica);
 	json_put_checkpoint(document, "checkpoint", manifest->checkpoint,
 			    &manifest->checkpoint_uuid);
-	json_put_bool(document, "proved", is_proved(result, found));
+	json_put_bool(document, "proved", result->nfound == 0);
 	json_put_number(document, "images", result->images);
 	json_put_number(document, "bytes_total", result->bytes_total);
 	json_put_number(document, "bytes_proved", result->bytes_proved);
@@ -88,7 +82,6 @@ static int print_text(const struct replica *replica, const struct scrub_result *
 static int report(struct listing *listing, const struct replica *replica,
 		  const struct scrub_result *result)
 {
-	bool proved = is_proved(result, listing->found);
 	int r = 0;
 
 	if (listing->found) {
@@ -101,7 +94,7 @@ static int report(struct listing *listing, const struct replica *replica,
 		output_error("write to standard output: %s", fail_reason(r));
 		return EXIT_VERIFY_ERROR;
 	}
-	return proved ? EXIT_SAME : EXIT_DIFFERS;
+	return result->nfound == 0 ? EXIT_SAME : EXIT_DIFFERS;
 }
 
 static int scrub(struct replica *replica, struct listing *listing, struct bmf_error *err)

@@ -9,6 +9,7 @@
 #include "bitmapfile/io.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static void advance(struct digest_file *file, uint64_t nbytes)
@@ -18,25 +19,47 @@ static void advance(struct digest_file *file, uint64_t nbytes)
 		file->tick(file->tick_arg, nbytes);
 }
 
+static bool is_unreadable(ssize_t r)
+{
+	return r == -EIO || r == -EUCLEAN || r == -EBADMSG;
+}
+
+/* Whatever the disk gives of it; if nothing, whose block is that? */
+static ssize_t read_some(struct digest_file *file, size_t nbytes)
+{
+	const struct bmf_io *io = &bmf_io_posix;
+	ssize_t got = io->pread(io, file->fd, file->buffer, nbytes, (off_t)file->offset);
+	size_t block_nbytes = (size_t)1 << file->block_shift;
+	size_t rest = block_nbytes - (file->offset & (block_nbytes - 1));
+	int r;
+
+	if (!file->unreadable || !is_unreadable(got))
+		return got;
+	nbytes = nbytes < rest ? nbytes : rest;
+	got = io->pread(io, file->fd, file->buffer, nbytes, (off_t)file->offset);
+	if (!is_unreadable(got))
+		return got;
+	r = bmf_bits_set(file->unreadable, file->offset >> file->block_shift, 1);
+	memset(file->buffer, 0, nbytes);
+	return r < 0 ? r : (ssize_t)nbytes;
+}
+
 static int give_data(struct digest_file *file, struct digester *digester, uint64_t end)
 {
 	while (file->offset < end) {
 		uint64_t left = end - file->offset;
-		size_t n = left < DIGEST_FILE_BUFFER ? (size_t)left : DIGEST_FILE_BUFFER;
-		ssize_t got = bmf_io_posix.pread(&bmf_io_posix, file->fd, file->buffer, n,
-						 (off_t)file->offset);
+		ssize_t got = read_some(
+			file, left < DIGEST_FILE_BUFFER ? (size_t)left : DIGEST_FILE_BUFFER);
 		int r;
 
 		if (stop_signal())
 			return -ECANCELED;
-		if (got < 0)
-			return (int)got;
-		if ((size_t)got < n)
-			return -ESTALE;
-		r = digester_data(digester, file->buffer, n, file->offset);
+		if (got <= 0)
+			return got < 0 ? (int)got : -ESTALE;
+		r = digester_data(digester, file->buffer, (size_t)got, file->offset);
 		if (r < 0)
 			return r;
-		advance(file, n);
+		advance(file, (uint64_t)got);
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 #ifndef TOOLS_DIGEST_FILE_H
 #define TOOLS_DIGEST_FILE_H
 
+#include "bitmapfile/bits.h"
 #include "tools/digester.h"
 
 #include <stdint.h>
@@ -16,13 +17,16 @@
 struct digest_file {
 	int fd;	       /* O_RDONLY will do; borrowed */
 	uint64_t size; /* of the image, in bytes: what the file hasn't got of it is zeros */
-	void *buffer;  /* DIGEST_FILE_BUFFER bytes; the caller's */
+	unsigned int block_shift;
+	void *buffer; /* DIGEST_FILE_BUFFER bytes; the caller's */
+	/* Gets the blocks that the disk can't give, which are zeros to digester.  NULL: that fails. */
+	struct bmf_bits *unreadable;
 
 	/* Told of every step forward; may be NULL. */
 	void (*tick)(void *arg, uint64_t nbytes);
 	void *tick_arg;
 
-	uint64_t offset; /* where it is; after a failure, what couldn't be read is there */
+	uint64_t offset; /* where it is */
 };
 
 /*

@@ -8,9 +8,13 @@
 #include "tools/fail.h"
 #include "tools/scrub.h"
 
+#include "bitmapfile/bits.h"
+#include "bitmapfile/identity.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,8 +31,10 @@ struct scrub {
 	/* The image at hand. */
 	const struct manifest_image *image;
 	int fd;
+	struct bmf_stamp as_read;
 	uint64_t size, there;	 /* as it should be, and as it is */
 	struct digests *digests; /* NULL: there are none */
+	struct bmf_bits *unreadable; /* blocks; digests come later than what they are made from */
 	/* What was found last, to be joined with what follows it. */
 	bool pending;
 	enum scrub_what what;
@@ -38,9 +44,9 @@ struct scrub {
 const char *scrub_word(enum scrub_what what)
 {
 	static const char *const words[] = {
-		[SCRUB_DAMAGED] = "damaged",	   [SCRUB_UNKNOWN] = "unknown",
-		[SCRUB_LONGER] = "longer",	   [SCRUB_MISSING] = "missing",
-		[SCRUB_UNREADABLE] = "unreadable",
+		[SCRUB_DAMAGED] = "damaged", [SCRUB_UNKNOWN] = "unknown",
+		[SCRUB_LONGER] = "longer",   [SCRUB_SHORTER] = "shorter",
+		[SCRUB_MISSING] = "missing", [SCRUB_UNREADABLE] = "unreadable",
 	};
 
 	return words[what];
@@ -52,6 +58,7 @@ const char *scrub_text(enum scrub_what what)
 		[SCRUB_DAMAGED] = "damaged: it isn't what was written there",
 		[SCRUB_UNKNOWN] = "can't be proved: its digests are missing",
 		[SCRUB_LONGER] = "longer than what was written there",
+		[SCRUB_SHORTER] = "the file ends before that",
 		[SCRUB_MISSING] = "the file is missing",
 		[SCRUB_UNREADABLE] = "can't be read",
 	};
@@ -60,6 +67,14 @@ const char *scrub_text(enum scrub_what what)
 }
 
 /* ---- what is found ---- */
+
+static void tell(struct scrub *s, enum scrub_what what, uint64_t offset, uint64_t nbytes)
+{
+	struct scrub_found found = { s->image, s->as_read, what, offset, nbytes };
+
+	s->result->nfound++;
+	s->options->found(s->options->arg, &found);
+}
 
 static void flush_found(struct scrub *s)
 {
@@ -72,7 +87,7 @@ static void flush_found(struct scrub *s)
 		s->result->bytes_damaged += nbytes;
 	else
 		s->result->bytes_unknown += nbytes;
-	s->options->found(s->options->arg, s->image->path, s->what, s->first, nbytes);
+	tell(s, s->what, s->first, nbytes);
 }
 
 /* Of the image, whose end cuts off its last block. */
@@ -103,10 +118,15 @@ static int on_block(void *arg, uint64_t block, enum digest_verdict verdict)
 {
 	struct scrub *s = arg;
 	unsigned int shift = s->replica->manifest.block_shift;
+	enum scrub_what what = SCRUB_DAMAGED;
 
-	if (verdict != DIGEST_SAME)
-		found(s, verdict == DIGEST_DIFFERS ? SCRUB_DAMAGED : SCRUB_UNKNOWN, block << shift,
-		      UINT64_C(1) << shift);
+	if (bmf_bits_test(s->unreadable, block))
+		what = SCRUB_UNREADABLE;
+	else if (verdict == DIGEST_SAME)
+		return 0;
+	else if (verdict == DIGEST_NOT_KNOWN)
+		what = SCRUB_UNKNOWN;
+	found(s, what, block << shift, UINT64_C(1) << shift);
 	return 0;
 }
 
@@ -119,15 +139,12 @@ static void tick(void *arg, uint64_t nbytes)
 		s->options->progress(s->options->arg, s->done, s->result->bytes_total);
 }
 
-/*
- * A block that the disk can't read ends the image: the rest of it is called unreadable.  That
- * is less than could be said, and a disk that does that is to be replaced.
- */
 static int prove(struct scrub *s, const struct digests_key *key)
 {
 	struct digest_compare compare = { .record = s->digests, .block = on_block, .arg = s };
 	struct digest_file file = { .fd = s->fd,
 				    .size = s->size,
+				    .block_shift = key->block_shift,
 				    .buffer = s->buffer,
 				    .tick = tick,
 				    .tick_arg = s };
@@ -139,13 +156,10 @@ static int prove(struct scrub *s, const struct digests_key *key)
 				 &compare, &digester);
 	if (r < 0)
 		return r;
-	r = digest_file(&file, digester);
+	s->unreadable = file.unreadable = bmf_bits_new();
+	r = s->unreadable ? digest_file(&file, digester) : -ENOMEM;
 	digester_free(digester);
-	if (r == -EIO || r == -EUCLEAN || r == -EBADMSG) {
-		found(s, SCRUB_UNREADABLE, file.offset, UINT64_MAX);
-		tick(s, s->size - file.offset);
-		r = 0;
-	}
+	bmf_bits_free(s->unreadable);
 	flush_found(s);
 	return r;
 }
@@ -182,20 +196,23 @@ static int scrub_opened(struct scrub *s)
 		tick(s, s->size);
 		return 0;
 	}
-	r = open_digests(s, &key);
+	r = bmf_stamp_take(&bmf_io_posix, s->fd, &s->as_read);
+	s->there = (uint64_t)st.st_size;
+	if (r == 0)
+		r = open_digests(s, &key);
 	if (r == 0 && !s->digests) {
 		found_all(s, SCRUB_UNKNOWN);
 		tick(s, s->size);
-		return 0;
-	}
-	s->there = (uint64_t)st.st_size;
-	if (r == 0)
+	} else if (r == 0) {
 		r = prove(s, &key);
+	}
 	digests_close(s->digests);
 	s->digests = NULL;
+	/* also where nothing but a hole is missing, which no digest tells */
 	if (r == 0 && s->there > s->size)
-		s->options->found(s->options->arg, s->image->path, SCRUB_LONGER, s->size,
-				  s->there - s->size);
+		tell(s, SCRUB_LONGER, s->size, s->there - s->size);
+	if (r == 0 && s->there < s->size)
+		tell(s, SCRUB_SHORTER, s->there, s->size - s->there);
 	return r;
 }
 
@@ -204,6 +221,7 @@ static int scrub_image(struct scrub *s, const struct manifest_image *image)
 	int r;
 
 	s->image = image;
+	s->as_read = (struct bmf_stamp){ 0 };
 	s->size = image->stamp.size;
 	s->result->images++;
 	s->fd = beneath_open(s->replica->fd, image->path, O_RDONLY, 0);

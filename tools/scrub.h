@@ -13,8 +13,18 @@ enum scrub_what {
 	SCRUB_DAMAGED, /* isn't what was written there */
 	SCRUB_UNKNOWN, /* there is no digest to prove it by */
 	SCRUB_LONGER,  /* the file has more than that */
+	SCRUB_SHORTER, /* the file ends before that; blocks there that held data are damaged as well
+			*/
 	SCRUB_MISSING, /* the file is gone */
 	SCRUB_UNREADABLE,
+};
+
+/* A range of bytes of an image. */
+struct scrub_found {
+	const struct manifest_image *image;
+	struct bmf_stamp as_read; /* its file when it was opened to be read; none: all zero */
+	enum scrub_what what;
+	uint64_t offset, nbytes;
 };
 
 /* A stable word for JSON, and text for people. */
@@ -22,17 +32,17 @@ const char *scrub_word(enum scrub_what what);
 const char *scrub_text(enum scrub_what what);
 
 struct scrub_options {
-	/* A range of bytes of an image, in ascending order. */
-	void (*found)(void *arg, const char *path, enum scrub_what what, uint64_t offset,
-		      uint64_t nbytes);
+	/* Image after image, in each in ascending order, the end of its file last. */
+	void (*found)(void *arg, const struct scrub_found *found);
 	void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
 	void *arg;
 };
 
 struct scrub_result {
 	uint64_t images;
+	uint64_t nfound; /* calls of found; 0: all is proved */
 	uint64_t bytes_total;
-	uint64_t bytes_proved, bytes_damaged, bytes_unknown; /* the latter: all other whats */
+	uint64_t bytes_proved, bytes_damaged, bytes_unknown; /* but ends of files */
 	double seconds;
 };
 
