@@ -8,7 +8,7 @@
 #include "tools/output.h"
 #include "tools/progress.h"
 #include "tools/publish.h"
-#include "tools/scrub.h"
+#include "tools/scrub_repair.h"
 #include "tools/stop.h"
 #include "tools/text.h"
 
@@ -20,27 +20,55 @@ struct listing {
 	const struct options *options;
 	json_t *found; /* with OPTION_JSON */
 	struct progress progress;
+	struct scrub_repair repair; /* with OPTION_REPAIR */
+	int error;		    /* of noting something to be repaired */
 };
+
+/* left: NULL without a repair. */
+static json_t *found_json(const struct scrub_found *found, const enum scrub_left *left)
+{
+	json_t *item = json_object();
+
+	json_put_name(item, "path", found->image->path);
+	json_put_text(item, "what", scrub_word(found->what));
+	json_put_number(item, "offset", found->offset);
+	json_put_number(item, "bytes", found->nbytes);
+	if (left)
+		json_put_bool(item, "repaired", *left == SCRUB_REPAIRED);
+	if (left && *left != SCRUB_REPAIRED)
+		json_put_text(item, "left", scrub_left_word(*left));
+	return item;
+}
+
+static void tell(struct listing *listing, const struct scrub_found *found,
+		 const enum scrub_left *left)
+{
+	char quoted[TEXT_NAME];
+
+	if (listing->found) {
+		json_array_append_new(listing->found, found_json(found, left));
+	} else if (!(listing->options->given & OPTION_QUIET)) {
+		progress_end(&listing->progress);
+		printf("%s: offset %" PRIu64 ", %" PRIu64 " bytes: %s%s%s\n",
+		       text_quote(found->image->path, quoted, sizeof(quoted)), found->offset,
+		       found->nbytes, scrub_text(found->what), left ? ": " : "",
+		       left ? scrub_left_text(*left) : "");
+	}
+}
 
 static void on_found(void *arg, const struct scrub_found *found)
 {
 	struct listing *listing = arg;
-	char quoted[TEXT_NAME];
-	json_t *item;
 
-	if (listing->found) {
-		item = json_object();
-		json_put_name(item, "path", found->image->path);
-		json_put_text(item, "what", scrub_word(found->what));
-		json_put_number(item, "offset", found->offset);
-		json_put_number(item, "bytes", found->nbytes);
-		json_array_append_new(listing->found, item);
-	} else if (!(listing->options->given & OPTION_QUIET)) {
-		progress_end(&listing->progress);
-		printf("%s: offset %" PRIu64 ", %" PRIu64 " bytes: %s\n",
-		       text_quote(found->image->path, quoted, sizeof(quoted)), found->offset,
-		       found->nbytes, scrub_text(found->what));
-	}
+	if (!(listing->options->given & OPTION_REPAIR))
+		tell(listing, found, NULL);
+	else if (listing->error == 0)
+		listing->error = scrub_repair_note(&listing->repair, found);
+}
+
+static void on_done(void *arg, const struct scrub_found *part, enum scrub_left left)
+{
+	tell(arg, part, &left);
 }
 
 static void on_progress(void *arg, uint64_t done, uint64_t total)
@@ -49,7 +77,7 @@ static void on_progress(void *arg, uint64_t done, uint64_t total)
 }
 
 static int print_json(const struct replica *replica, const struct scrub_result *result,
-		      json_t *found)
+		      const struct listing *listing)
 {
 	const struct manifest *manifest = &replica->manifest;
 	json_t *document = json_object();
@@ -63,19 +91,26 @@ static int print_json(const struct replica *replica, const struct scrub_result *
 	json_put_number(document, "bytes_proved", result->bytes_proved);
 	json_put_number(document, "bytes_damaged", result->bytes_damaged);
 	json_put_number(document, "bytes_unknown", result->bytes_unknown);
-	json_object_set_new(document, "found", found);
+	if (listing->options->given & OPTION_REPAIR)
+		json_put_number(document, "bytes_repaired", listing->repair.bytes_repaired);
+	json_object_set(document, "found", listing->found);
 	json_object_set_new(document, "seconds", json_real(result->seconds));
 	return json_print(document);
 }
 
-static int print_text(const struct replica *replica, const struct scrub_result *result)
+static int print_text(const struct replica *replica, const struct scrub_result *result,
+		      const struct listing *listing)
 {
-	char proved[TEXT_BYTES], damaged[TEXT_BYTES], unknown[TEXT_BYTES], seconds[TEXT_DURATION];
+	char repaired[TEXT_BYTES], proved[TEXT_BYTES], damaged[TEXT_BYTES], unknown[TEXT_BYTES],
+		seconds[TEXT_DURATION];
 
-	printf("checkpoint %llu: %llu images, proved %s, damaged %s, not to be proved %s, %s\n",
+	printf("checkpoint %llu: %llu images, proved %s, damaged %s, not to be proved %s, ",
 	       (unsigned long long)replica->manifest.checkpoint, (unsigned long long)result->images,
 	       text_bytes(result->bytes_proved, proved), text_bytes(result->bytes_damaged, damaged),
-	       text_bytes(result->bytes_unknown, unknown), text_duration(result->seconds, seconds));
+	       text_bytes(result->bytes_unknown, unknown));
+	if (listing->options->given & OPTION_REPAIR)
+		printf("repaired %s, ", text_bytes(listing->repair.bytes_repaired, repaired));
+	printf("%s\n", text_duration(result->seconds, seconds));
 	return output_finish();
 }
 
@@ -85,16 +120,27 @@ static int report(struct listing *listing, const struct replica *replica,
 	int r = 0;
 
 	if (listing->found) {
-		r = print_json(replica, result, listing->found);
-		listing->found = NULL;
+		r = print_json(replica, result, listing);
 	} else if (!(listing->options->given & OPTION_QUIET)) {
-		r = print_text(replica, result);
+		r = print_text(replica, result, listing);
 	}
 	if (r < 0) {
 		output_error("write to standard output: %s", fail_reason(r));
 		return EXIT_VERIFY_ERROR;
 	}
-	return result->nfound == 0 ? EXIT_SAME : EXIT_DIFFERS;
+	return result->nfound == 0 || (listing->options->given & OPTION_REPAIR &&
+				       listing->repair.nleft == 0)
+		       ? EXIT_SAME
+		       : EXIT_DIFFERS;
+}
+
+static int repair(struct replica *replica, struct listing *listing, struct bmf_error *err)
+{
+	if (listing->error < 0)
+		return fail_errno(err, listing->error, "repair", replica->path, NULL);
+	if (listing->repair.nfound == 0)
+		return 0;
+	return scrub_repair_run(&listing->repair, listing->options->repair, replica, err);
 }
 
 static int scrub(struct replica *replica, struct listing *listing, struct bmf_error *err)
@@ -111,6 +157,8 @@ static int scrub(struct replica *replica, struct listing *listing, struct bmf_er
 				 "first");
 	progress_begin(&listing->progress, "proving", !(listing->options->given & OPTION_QUIET));
 	r = scrub_run(replica, &options, &result, err);
+	if (r == 0)
+		r = repair(replica, listing, err);
 	progress_end(&listing->progress);
 	return r < 0 ? r : report(listing, replica, &result);
 }
@@ -125,6 +173,7 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 	int r;
 
 	(void)command;
+	listing.repair = (struct scrub_repair){ .done = on_done, .arg = &listing };
 	stop_catch();
 	if (options->given & OPTION_JSON)
 		listing.found = json_array();
@@ -136,6 +185,7 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 			r = scrub(&replica, &listing, &err);
 		replica_close(&replica);
 	}
+	scrub_repair_destroy(&listing.repair);
 	json_decref(listing.found);
 	if (r == -ECANCELED && stop_signal()) {
 		output_error("scrub '%s': stopped by a signal",

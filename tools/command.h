@@ -16,6 +16,7 @@
 #define OPTION_IN_PLACE 8u
 #define OPTION_PRE_HOOK 16u
 #define OPTION_POST_HOOK 32u
+#define OPTION_REPAIR 64u
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -29,7 +30,7 @@
 /* What was given besides arguments; values belong to argv. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
-	const char *pre_hook, *post_hook;
+	const char *pre_hook, *post_hook, *repair;
 };
 
 struct command {

@@ -26,6 +26,8 @@ const struct command_option command_options[] = {
 	  "run before the checkpoint; if it fails, nothing is done" },
 	{ "post-hook", OPTION_POST_HOOK, "CMD", offsetof(struct options, post_hook),
 	  "run after the checkpoint, whatever happened" },
+	{ "repair", OPTION_REPAIR, "SOURCE", offsetof(struct options, repair),
+	  "fetch what is damaged from there, if it still has it" },
 	{ NULL, 0, NULL, 0, NULL },
 };
 
@@ -58,10 +60,11 @@ const struct command commands[] = {
 	  "Finishes what a sync that was killed has committed in the replica DEST, and removes\n"
 	  "what it hasn't.  The source isn't needed.  A sync does it too, before anything else.",
 	  cmd_recover },
-	{ "scrub", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET, EXIT_VERIFY_ERROR,
+	{ "scrub", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET | OPTION_REPAIR, EXIT_VERIFY_ERROR,
 	  "prove a replica by its digests, without the source",
 	  "Reads every block of every image of the replica DEST, and lists those that aren't\n"
-	  "what a sync has written there.",
+	  "what a sync has written there.  With --repair those are mended which a source still\n"
+	  "has: only what the replica's digests prove is written.",
 	  cmd_scrub },
 	{ "adopt", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET, EXIT_USAGE,
 	  "make a directory the replica of the source that syncs to it next",
