@@ -61,7 +61,7 @@ assert_same_trees() {
 
 # assert_verified SOURCE REPLICA: mirrorctl is of the same opinion
 assert_verified() {
-	"$MIRRORCTL" verify "$1" "$2" >"$work/verify.out" 2>&1 || {
+	"$MIRRORCTL" verify --deep "$1" "$2" >"$work/verify.out" 2>&1 || {
 		cat "$work/verify.out" >&2
 		fail "mirrorctl verify $1 $2: exit code above, or it found differences"
 	}

@@ -52,6 +52,7 @@ static int print_json(const struct verify_result *result, json_t *differences)
 	json_put_number(document, "entries", result->entries);
 	json_put_number(document, "bytes_total", result->bytes_total);
 	json_put_number(document, "bytes_compared", result->bytes_compared);
+	json_put_number(document, "bytes_by_digest", result->bytes_by_digest);
 	json_object_set_new(document, "differences", differences);
 	json_object_set_new(document, "seconds", json_real(result->seconds));
 	return json_print(document);
@@ -59,15 +60,18 @@ static int print_json(const struct verify_result *result, json_t *differences)
 
 static int print_text(const struct verify_result *result)
 {
-	char bytes[TEXT_BYTES], seconds[TEXT_DURATION];
+	char bytes[TEXT_BYTES], digest[TEXT_BYTES], compared[TEXT_BYTES], seconds[TEXT_DURATION];
 
 	if (result->differences == 0)
 		printf("same: ");
 	else
 		printf("%llu difference%s: ", (unsigned long long)result->differences,
 		       result->differences == 1 ? "" : "s");
-	printf("%llu images, %s, %s\n", (unsigned long long)result->images,
-	       text_bytes(result->bytes_total, bytes), text_duration(result->seconds, seconds));
+	printf("%llu images, %s, by digest %s, byte by byte %s, %s\n",
+	       (unsigned long long)result->images, text_bytes(result->bytes_total, bytes),
+	       text_bytes(result->bytes_by_digest, digest),
+	       text_bytes(result->bytes_compared, compared),
+	       text_duration(result->seconds, seconds));
 	return output_finish();
 }
 
@@ -91,7 +95,8 @@ static int report(struct listing *listing, const struct verify_result *result)
 int cmd_verify(const struct command *command, char *const args[], const struct options *options)
 {
 	struct listing listing = { .options = options };
-	struct verify_options verify_options = { .differs = on_difference,
+	struct verify_options verify_options = { .deep = options->given & OPTION_DEEP,
+						 .differs = on_difference,
 						 .progress = on_progress,
 						 .arg = &listing };
 	struct verify_result result;

@@ -17,6 +17,7 @@
 #define OPTION_PRE_HOOK 16u
 #define OPTION_POST_HOOK 32u
 #define OPTION_REPAIR 64u
+#define OPTION_DEEP 128u
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0

@@ -26,6 +26,7 @@ const struct command_option command_options[] = {
 	  "run before the checkpoint; if it fails, nothing is done" },
 	{ "post-hook", OPTION_POST_HOOK, "CMD", offsetof(struct options, post_hook),
 	  "run after the checkpoint, whatever happened" },
+	{ "deep", OPTION_DEEP, NULL, 0, "compare every byte, whatever the replica's digests say" },
 	{ "repair", OPTION_REPAIR, "SOURCE", offsetof(struct options, repair),
 	  "fetch what is damaged from there, if it still has it" },
 	{ NULL, 0, NULL, 0, NULL },
@@ -81,10 +82,10 @@ const struct command commands[] = {
 	  "delete SOURCE NAME    lets go of one\n\n"
 	  "SOURCE is the mount point of a mirrorfs.  Hooks are for create.",
 	  cmd_snapshot },
-	{ "verify", "SOURCE DEST", 2, 2, OPTION_JSON | OPTION_QUIET, EXIT_VERIFY_ERROR,
-	  "compare two trees byte by byte",
+	{ "verify", "SOURCE DEST", 2, 2, OPTION_JSON | OPTION_QUIET | OPTION_DEEP,
+	  EXIT_VERIFY_ERROR, "compare two trees",
 	  "Compares content and metadata of all that is in SOURCE and DEST, and lists what\n"
-	  "differs.",
+	  "differs.  Of a replica's images the digests are compared where that is enough.",
 	  cmd_verify },
 	{ "help", "[VERB]", 0, 1, 0, EXIT_USAGE, "show help", "Shows help.", cmd_help },
 	{ NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL },

@@ -11,6 +11,7 @@
 #include "tools/text.h"
 #include "tools/tree.h"
 #include "tools/verify.h"
+#include "tools/verify_digests.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BLOCK_MAX ((size_t)1 << 21) /* of any source */
+
 struct verify {
 	const struct verify_options *options;
 	struct verify_result *result;
@@ -31,6 +34,7 @@ struct verify {
 	const char *dest_path;
 	int dest_fd;
 	struct tree *source, *dest;
+	struct verify_digests digests;
 	uint64_t ticked;
 	void *buffers[2];
 };
@@ -121,10 +125,23 @@ static int open_content(int path_fd)
 	return fd == -EPERM ? beneath_reopen(path_fd, O_RDONLY) : fd;
 }
 
-static int compare_content(struct verify *v, const char *path, int a_fd, int b_fd, uint64_t size)
+static bool is_known(void *arg, const void *block, uint64_t offset)
+{
+	return verify_digests_have(arg, block, offset);
+}
+
+/* same_size: otherwise the last block that both have isn't what a digest is of. */
+static int compare_content(struct verify *v, const char *path, int a_fd, int b_fd, uint64_t size,
+			   bool same_size)
 {
 	struct compare compare = { .block = VERIFY_BLOCK, .tick = tick, .tick_arg = v };
 	int r = 0;
+
+	if (same_size && verify_digests_begin(&v->digests, path, b_fd)) {
+		compare.block = (size_t)1 << v->digests.manifest.block_shift;
+		compare.is_known = is_known;
+		compare.known_arg = &v->digests;
+	}
 
 	compare.a_fd = open_content(a_fd);
 	if (compare.a_fd < 0)
@@ -142,7 +159,9 @@ static int compare_content(struct verify *v, const char *path, int a_fd, int b_f
 		close(compare.b_fd);
 	}
 	close(compare.a_fd);
+	verify_digests_end(&v->digests);
 	v->result->bytes_compared += compare.compared;
+	v->result->bytes_by_digest += compare.known;
 	if (r == 0 && compare.blocks > 0)
 		differs(v, path, "content", "content differs at offset %llu (%llu block%s)",
 			(unsigned long long)compare.first_offset,
@@ -158,7 +177,7 @@ static int compare_image(struct verify *v, const char *path, int a_fd, int b_fd,
 	if (size != other)
 		differs(v, path, "size", "size %llu != %llu", (unsigned long long)size,
 			(unsigned long long)other);
-	return compare_content(v, path, a_fd, b_fd, size < other ? size : other);
+	return compare_content(v, path, a_fd, b_fd, size < other ? size : other, size == other);
 }
 
 /* ---- entries ---- */
@@ -318,7 +337,11 @@ static int run(struct verify *v, const char *source)
 	v->dest_fd = open(v->dest_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (v->dest_fd < 0)
 		return fail_errno(v->err, -errno, "open replica", v->dest_path, NULL);
-	r = read_trees(v);
+	r = verify_digests_open(v->dest_fd, v->dest_path, &v->digests, v->err);
+	if (r == 0 && v->options->deep)
+		verify_digests_close(&v->digests);
+	if (r == 0)
+		r = read_trees(v);
 	return r < 0 ? r : compare_trees(v);
 }
 
@@ -330,18 +353,20 @@ int verify_run(const char *source, const char *dest, const struct verify_options
 			    .err = err,
 			    .view = { .fd = -1, .mount_fd = -1, .tree_fd = -1, .path = source },
 			    .dest_path = dest,
-			    .dest_fd = -1 };
+			    .dest_fd = -1,
+			    .digests = { .dir_fd = -1 } };
 	struct timespec begin, end;
 	int r;
 
 	*ret = (struct verify_result){ 0 };
 	*err = (struct bmf_error){ 0 };
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	v.buffers[0] = malloc(VERIFY_BLOCK);
-	v.buffers[1] = malloc(VERIFY_BLOCK);
+	v.buffers[0] = malloc(BLOCK_MAX);
+	v.buffers[1] = malloc(BLOCK_MAX);
 	r = v.buffers[0] && v.buffers[1] ? run(&v, source) : -ENOMEM;
 	if (r < 0 && err->code == 0)
 		bmf_error_set(err, r, "verify '%s': %s", dest, fail_reason(r));
+	verify_digests_close(&v.digests);
 	source_view_close(&v.view, NULL);
 	if (v.dest_fd >= 0)
 		close(v.dest_fd);

@@ -3,18 +3,21 @@
  * verify.h - compares two trees: names, kinds, metadata, links and content
  *
  * The engine of mirrorctl verify: no argv, no output.  Reads only; needs neither bitmaps nor a
- * manifest.
+ * manifest.  Where there are digests to be believed, content is compared by them, and what has
+ * another digest, or an unknown one, by its bytes.
  */
 #ifndef TOOLS_VERIFY_H
 #define TOOLS_VERIFY_H
 
 #include "bitmapfile/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#define VERIFY_BLOCK 65536 /* the unit in which differing content is counted */
+#define VERIFY_BLOCK 65536 /* in which differing content is counted where there are no digests */
 
 struct verify_options {
+	bool deep; /* digests aren't looked at */
 	/*
 	 * A difference: what is a stable word ("content", "mode", ...), text tells the details.
 	 * path belongs to the caller of the call-back.
@@ -27,6 +30,7 @@ struct verify_options {
 struct verify_result {
 	uint64_t entries, images, differences;
 	uint64_t bytes_total, bytes_compared; /* compared: where either has data */
+	uint64_t bytes_by_digest;	      /* of which only the source was read */
 	double seconds;
 };
 

@@ -47,12 +47,12 @@ list_tree() {
 	)
 }
 
-# assert_equal_trees SOURCE DEST: by list_tree and by verify
+# assert_equal_trees SOURCE DEST: by list_tree and by verify, both of which read all of both
 assert_equal_trees() {
 	list_tree "$1" >trees.a
 	list_tree "$2" >trees.b
 	diff trees.a trees.b >&2 || fail "$1 and $2 differ"
-	"$MIRRORCTL" verify "$1" "$2" >verify.out 2>&1 ||
+	"$MIRRORCTL" verify --deep "$1" "$2" >verify.out 2>&1 ||
 		fail "verify $1 $2: exit code $?: $(cat verify.out)"
 }
 

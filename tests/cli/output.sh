@@ -8,12 +8,13 @@ echo 1 >s/a
 must_sync 0 s d
 
 for words in "help" "help sync" "--version" "status s" "status --json s" "status d" "sync s d" \
-	"sync --json s d" "replica list s" "replica list --json s" "verify s d" "verify --json s d"; do
+	"sync --json s d" "replica list s" "replica list --json s" "verify s d" "verify --json s d" \
+	"scrub d" "scrub --json d"; do
 	code=0
 	# shellcheck disable=SC2086
 	"$MIRRORCTL" $words >/dev/full 2>err || code=$?
 	case $words in
-	verify*) assert_eq "$code" 2 "$words >/dev/full: exit code" ;;
+	verify* | scrub*) assert_eq "$code" 2 "$words >/dev/full: exit code" ;;
 	*) assert_eq "$code" 1 "$words >/dev/full: exit code" ;;
 	esac
 	assert_one_line "$(cat err)"
@@ -60,6 +61,7 @@ done <verbs
 {
 	"$MIRRORCTL" sync --json s d | jq -r 'keys[]'
 	"$MIRRORCTL" verify --json s d | jq -r 'keys[]'
+	"$MIRRORCTL" scrub --repair s --json d | jq -r 'keys[]'
 	"$MIRRORCTL" status --json s | jq -r 'keys[], (.source | keys[]),
 		(.source.images[0] | keys[]), (.source.replicas[0] | keys[]),
 		(.source.checkpoints[0] | keys[])'

@@ -83,6 +83,72 @@ setfattr -n user.mirrorfs.id -v whatever q/x
 "$MIRRORCTL" verify p q || fail "verify of plain directories"
 [ ! -e p/.mirrorfs ] || fail "verify made a state directory"
 
+# bytes: of the last verify, by digest and byte by byte
+bytes() {
+	jq -c '[.bytes_by_digest, .bytes_compared]' verify.json
+}
+# verify WANTED_CODE [OPTION...]: of good
+verify() {
+	local wanted=$1
+	shift
+	code=0
+	"$MIRRORCTL" verify --json "$@" s good >verify.json 2>err || code=$?
+	assert_eq "$code" "$wanted" "verify $*: exit code ($(cat err verify.json))"
+}
+
+# of a replica that nobody has touched the digests are enough, and its images aren't read
+verify 0
+assert_eq "$(bytes)" "[1000002,0]" "by digest"
+verify 0 --deep
+assert_eq "$(bytes)" "[0,1000002]" "--deep"
+"$MIRRORCTL" verify s good >out
+assert_contains "$(cat out)" "by digest 976.6 KiB, byte by byte 0 B"
+unreadable() {
+	code=0
+	ASAN_OPTIONS=detect_leaks=0 strace -qq -o trace -P "$work/good/image" -e trace=pread64 \
+		-e inject=pread64:error=EIO "$MIRRORCTL" verify "$@" s good >out 2>&1 || code=$?
+}
+if command -v strace >/dev/null; then
+	unreadable --deep
+	assert_eq "$code" 2 "--deep of an image that can't be read: exit code"
+	unreadable
+	assert_eq "$code" 0 "verify of an image that can't be read: exit code"
+fi
+
+# what differs is told by its bytes, of that block alone
+stealthily s/image poke s/image 700000
+verify 1
+assert_eq "$(bytes)" "[934466,65536]" "by digest, but for a block"
+assert_eq "$(jq -r '.differences[].text' verify.json)" \
+	"content differs at offset 700000 (1 block)" "difference"
+must_sync 3 s good
+verify 0
+assert_eq "$(bytes)" "[1000002,0]" "by digest, after a sync"
+
+# unknown digests, and files that somebody has touched, are compared by their bytes
+digests=good/.mirrorfs/digests/$(getfattr --only-values -n user.mirrorfs.id s/image)
+cp "$digests" digests.good
+printf xx | dd of="$digests" bs=1 seek=5000 conv=notrunc status=none
+verify 0
+assert_eq "$(bytes)" "[2,1000000]" "a damaged page"
+printf xx | dd of="$digests" bs=1 seek=30 conv=notrunc status=none
+verify 0
+assert_eq "$(bytes)" "[2,1000000]" "a damaged header"
+cp digests.good "$digests"
+stealthily good/image poke good/image 5
+verify 1
+assert_eq "$(bytes)" "[2,1000000]" "a touched image"
+assert_eq "$(jq -r '.differences[].text' verify.json)" \
+	"content differs at offset 5 (1 block)" "difference"
+must_sync 3 s good
+
+# an update that isn't published yet is neither the one nor the other
+touch good/.mirrorfs/journal
+assert_fails "$MIRRORCTL" verify s good
+assert_eq "$code" 2 "with a journal: exit code"
+assert_contains "$stderr" "recover first"
+rm good/.mirrorfs/journal
+
 # errors are 2
 for args in "nowhere d" "s nowhere" "s/image d" "s d/image"; do
 	# shellcheck disable=SC2086

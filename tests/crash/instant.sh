@@ -95,7 +95,7 @@ compare_with_snapshot() { # REPLICA
 	assert_eq "$digest" "${digest_of[$name]}" "digest of replica $1"
 	sleep 0.5
 	assert_same_trees "$snapshots/$name" "$1"
-	"$MIRRORCTL" verify "$snapshots/$name" "$1" || fail "replica $1 is not of snapshot $name"
+	"$MIRRORCTL" verify --deep "$snapshots/$name" "$1" || fail "replica $1 is not of snapshot $name"
 	delete_snapshot "$name"
 	equal=$((equal + 1))
 }

@@ -29,7 +29,7 @@ for how in mounted unmounted; do
 	done=$("$MIRRORCTL" sync --json s d | jq .bytes_copied)
 	assert_eq "$done" $((16 << 20)) "bytes copied, $how"
 	assert_eq "$said" "$done" "bytes that the dry run said, $how"
-	"$MIRRORCTL" verify --quiet s d || fail "verify, $how"
+	"$MIRRORCTL" verify --deep --quiet s d || fail "verify, $how"
 	[ $how = mounted ] || mount_source s s
 done
 unmount s
