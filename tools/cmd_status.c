@@ -2,6 +2,7 @@
 /* cmd_status.c - mirrorctl status: shows what is known of a source or a replica */
 #include "config.h"
 
+#include "tools/checkpoints_show.h"
 #include "tools/command.h"
 #include "tools/fail.h"
 #include "tools/full.h"
@@ -112,14 +113,16 @@ static json_t *source_json(const struct status *status)
 	return object;
 }
 
-static json_t *replica_json(const struct manifest *manifest)
+static json_t *replica_json(const struct status *status)
 {
+	const struct manifest *manifest = &status->manifest;
 	json_t *object = json_object(), *images = json_array();
 
 	json_put_uuid(object, "uuid", &manifest->replica);
 	json_put_uuid(object, "source", &manifest->source);
 	json_put_checkpoint(object, "checkpoint", manifest->checkpoint, &manifest->checkpoint_uuid);
 	json_put_bool(object, "complete", manifest->complete);
+	json_put_bool(object, "to_recover", status->to_recover);
 	json_put_time(object, "last_sync", manifest->time_ns);
 	for (size_t i = 0; i < manifest->nimages; i++) {
 		json_t *image = json_object();
@@ -129,6 +132,7 @@ static json_t *replica_json(const struct manifest *manifest)
 		json_array_append_new(images, image);
 	}
 	json_object_set_new(object, "images", images);
+	json_object_set_new(object, "kept", checkpoints_show_json(&status->kept));
 	return object;
 }
 
@@ -173,7 +177,7 @@ static int print_json(const struct status *status, const char *path)
 	json_object_set_new(document, "source",
 			    status->is_source ? source_json(status) : json_null());
 	json_object_set_new(document, "replica",
-			    status->is_replica ? replica_json(&status->manifest) : json_null());
+			    status->is_replica ? replica_json(status) : json_null());
 	json_object_set_new(document, "warnings", warnings_json(status, path));
 	return json_print(document);
 }
@@ -247,9 +251,11 @@ static void print_source(const struct status *status)
 	print_replicas(status);
 }
 
-static void print_replica(const struct manifest *manifest)
+static void print_replica(const struct status *status, const char *path)
 {
+	const struct manifest *manifest = &status->manifest;
 	char uuid[BMF_UUID_TEXT], source[BMF_UUID_TEXT], when[TEXT_TIME], total[TEXT_BYTES];
+	char name[TEXT_NAME];
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < manifest->nimages; i++)
@@ -266,6 +272,10 @@ static void print_replica(const struct manifest *manifest)
 		printf("incomplete: a sync that began at %s hasn't ended; the next one makes it "
 		       "good\n",
 		       text_time(manifest->time_ns, when));
+	if (status->to_recover)
+		printf("an update of it was interrupted; to finish that: mirrorctl recover '%s'\n",
+		       text_quote(path, name, sizeof(name)));
+	checkpoints_show(&status->kept);
 }
 
 static void print_away(const struct status *status, const char *path)
@@ -303,7 +313,7 @@ static int print_text(const struct status *status, const char *path)
 	if (status->is_source && status->is_replica)
 		puts("");
 	if (status->is_replica)
-		print_replica(&status->manifest);
+		print_replica(status, path);
 	print_warnings(status, path);
 	return output_finish();
 }

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void on_progress(void *arg, uint64_t done, uint64_t total)
 {
@@ -153,11 +154,22 @@ static int report(const struct sync_result *result, const struct options *option
 	return sync_result_is_full(result) ? EXIT_FULL_COPY : EXIT_SUCCESS;
 }
 
+/* A number of checkpoints; false: it is none. */
+static bool parse_keep(const char *text, uint64_t *ret)
+{
+	if (strspn(text, "0123456789") != strlen(text))
+		return false;
+	errno = 0;
+	*ret = strtoull(text, NULL, 10);
+	return errno == 0;
+}
+
 int cmd_sync(const struct command *command, char *const args[], const struct options *options)
 {
 	struct progress progress;
 	struct sync_options sync_options = { .dry_run = options->given & OPTION_DRY_RUN,
 					     .in_place = options->given & OPTION_IN_PLACE,
+					     .keeps = options->given & OPTION_KEEP,
 					     .pre_hook = options->pre_hook,
 					     .post_hook = options->post_hook,
 					     .alert = on_alert,
@@ -168,7 +180,12 @@ int cmd_sync(const struct command *command, char *const args[], const struct opt
 	struct bmf_error err;
 	int r, status;
 
-	(void)command;
+	if (sync_options.keeps && !parse_keep(options->keep, &sync_options.keep)) {
+		output_error("%s: --keep takes a number, not '%s'; see mirrorctl help %s",
+			     command->name, text_quote(options->keep, name, sizeof(name)),
+			     command->name);
+		return EXIT_USAGE;
+	}
 	stop_catch();
 	progress_begin(&progress, "copying", !(options->given & (OPTION_QUIET | OPTION_DRY_RUN)));
 	r = sync_run(args[0], args[1], &sync_options, &result, &err);
@@ -179,7 +196,9 @@ int cmd_sync(const struct command *command, char *const args[], const struct opt
 		status = EXIT_SIGNAL + stop_signal();
 	} else if (r < 0) {
 		output_error("%s", err.text);
-		status = result.snapshot_broken ? EXIT_SNAPSHOT_BROKEN : EXIT_FAILURE;
+		status = result.refused		  ? EXIT_USAGE
+			 : result.snapshot_broken ? EXIT_SNAPSHOT_BROKEN
+						  : EXIT_FAILURE;
 	} else {
 		status = report(&result, options);
 	}

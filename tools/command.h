@@ -18,6 +18,8 @@
 #define OPTION_POST_HOOK 32u
 #define OPTION_REPAIR 64u
 #define OPTION_DEEP 128u
+#define OPTION_KEEP 256u
+#define OPTION_AT 512u
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -31,7 +33,7 @@
 /* What was given besides arguments; values belong to argv. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
-	const char *pre_hook, *post_hook, *repair;
+	const char *pre_hook, *post_hook, *repair, *keep, *at;
 };
 
 struct command {
@@ -65,6 +67,7 @@ int cmd_status(const struct command *command, char *const args[], const struct o
 int cmd_replica(const struct command *command, char *const args[], const struct options *options);
 int cmd_recover(const struct command *command, char *const args[], const struct options *options);
 int cmd_adopt(const struct command *command, char *const args[], const struct options *options);
+int cmd_restore(const struct command *command, char *const args[], const struct options *options);
 int cmd_scrub(const struct command *command, char *const args[], const struct options *options);
 int cmd_snapshot(const struct command *command, char *const args[], const struct options *options);
 int cmd_verify(const struct command *command, char *const args[], const struct options *options);

@@ -2,6 +2,7 @@
 /* journal.c - what an update has in DEST/.mirrorfs/ before it is published */
 #include "config.h"
 
+#include "tools/clone.h"
 #include "tools/journal.h"
 
 #include "bitmapfile/io.h"
@@ -9,10 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,15 +109,13 @@ int journal_clone(struct journal *journal, int from_fd)
 	fd = journal_make(journal);
 	if (fd < 0)
 		return fd;
-	r = result(ioctl(fd, FICLONE, from_fd));
+	r = clone_file(fd, from_fd);
 	if (r == 0)
 		return fd;
 	unmake(journal, fd);
-	/* that is what filesystems say that have no such thing; others fail for a reason */
-	if (r != -EOPNOTSUPP && r != -ENOTTY && r != -EINVAL && r != -EXDEV && r != -ENOSYS)
-		return r;
-	journal->no_clones = true;
-	return -EOPNOTSUPP;
+	if (r == -EOPNOTSUPP)
+		journal->no_clones = true;
+	return r;
 }
 
 int journal_reopen(const struct journal *journal, uint64_t number)

@@ -22,6 +22,10 @@ const struct command_option command_options[] = {
 	{ "dry-run", OPTION_DRY_RUN, NULL, 0, "say what would be done, change nothing" },
 	{ "in-place", OPTION_IN_PLACE, NULL, 0,
 	  "write into the replica's files, without a journal" },
+	{ "keep", OPTION_KEEP, "N", offsetof(struct options, keep),
+	  "keep the last N checkpoints of the replica, 0: none but itself" },
+	{ "at", OPTION_AT, "CHECKPOINT", offsetof(struct options, at),
+	  "which one, its number or UUID; else the replica's newest" },
 	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
 	  "run before the checkpoint; if it fails, nothing is done" },
 	{ "post-hook", OPTION_POST_HOOK, "CMD", offsetof(struct options, post_hook),
@@ -34,8 +38,8 @@ const struct command_option command_options[] = {
 
 const struct command commands[] = {
 	{ "sync", "SOURCE DEST", 2, 2,
-	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_PRE_HOOK |
-		  OPTION_POST_HOOK,
+	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_KEEP |
+		  OPTION_PRE_HOOK | OPTION_POST_HOOK,
 	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
@@ -61,6 +65,11 @@ const struct command commands[] = {
 	  "Finishes what a sync that was killed has committed in the replica DEST, and removes\n"
 	  "what it hasn't.  The source isn't needed.  A sync does it too, before anything else.",
 	  cmd_recover },
+	{ "restore", "DEST OUT", 2, 2, OPTION_JSON | OPTION_QUIET | OPTION_AT, EXIT_USAGE,
+	  "make a plain tree of a checkpoint that a replica has",
+	  "Makes in the directory OUT, which must be empty or not exist, the tree of the replica\n"
+	  "DEST as it was at a checkpoint that it has kept (see sync --keep), or as it is now.",
+	  cmd_restore },
 	{ "scrub", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET | OPTION_REPAIR, EXIT_VERIFY_ERROR,
 	  "prove a replica by its digests, without the source",
 	  "Reads every block of every image of the replica DEST, and lists those that aren't\n"

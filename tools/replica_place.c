@@ -45,11 +45,7 @@ static bool is_within(int fd, const struct stat *ancestor)
 	return within;
 }
 
-/*
- * Is a directory above fd a replica?  A sync of that one would remove what is in fd.
- * self: fd itself counts too.
- */
-static bool is_in_replica(int fd, bool self)
+bool replica_is_above(int fd, bool self)
 {
 	struct stat here, last = { 0 }, st;
 	int at = beneath_reopen(fd, O_PATH | O_DIRECTORY);
@@ -87,7 +83,7 @@ static int check_apart(const char *path, int fd, bool parent, const struct sourc
 {
 	bool equal = false, inside = false;
 
-	if (is_in_replica(fd, parent))
+	if (replica_is_above(fd, parent))
 		return fail_text(err, -EINVAL, "open destination", path, NULL,
 				 "it is inside another replica, whose next sync would remove it; "
 				 "choose another directory");
@@ -183,7 +179,7 @@ int replica_place_open_alone(const char *path, int *ret_fd, struct bmf_error *er
 	if (fd < 0)
 		return fail_errno(err, -errno, "open replica", path, NULL);
 	r = check_not_mounted(path, fd, err);
-	if (r == 0 && is_in_replica(fd, false))
+	if (r == 0 && replica_is_above(fd, false))
 		r = fail_text(err, -EINVAL, "open replica", path, NULL,
 			      "it is inside another replica");
 	if (r < 0) {

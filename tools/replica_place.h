@@ -22,4 +22,7 @@ int replica_place_open(const char *path, const struct source_view *view, bool ma
 /* The same of one that there is, whatever its source. */
 int replica_place_open_alone(const char *path, int *ret_fd, struct bmf_error *err);
 
+/* Is a directory above fd a replica, or (self) fd itself?  A sync would remove what is in fd. */
+bool replica_is_above(int fd, bool self);
+
 #endif

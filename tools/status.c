@@ -2,7 +2,9 @@
 /* status.c - what is known of a directory that is a source, a replica or both */
 #include "config.h"
 
+#include "tools/beneath.h"
 #include "tools/fail.h"
+#include "tools/journal.h"
 #include "tools/replica.h"
 #include "tools/source_view.h"
 #include "tools/status.h"
@@ -11,6 +13,7 @@
 #include "bitmapfile/chain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -182,6 +185,17 @@ static int read_source(struct status *status, struct source_view *view, struct b
 	return read_images(status, view, err);
 }
 
+static int read_replica(struct status *status, const char *path, int fd, struct bmf_error *err)
+{
+	int journal_fd = beneath_open(fd, BMF_STATE_DIR "/" JOURNAL_NAME, O_PATH, 0);
+
+	status->is_replica = true;
+	status->to_recover = journal_fd >= 0;
+	if (journal_fd >= 0)
+		close(journal_fd);
+	return checkpoints_read(fd, path, &status->manifest.replica, true, &status->kept, err);
+}
+
 int status_read(const char *path, struct status *ret, struct bmf_error *err)
 {
 	struct status status = { 0 };
@@ -191,7 +205,8 @@ int status_read(const char *path, struct status *ret, struct bmf_error *err)
 	if (r < 0)
 		return r;
 	r = replica_read_manifest(view.fd, path, &status.manifest, err);
-	status.is_replica = r == 0;
+	if (r == 0)
+		r = read_replica(&status, path, view.fd, err);
 	if (r == 0 || r == -ENOENT)
 		r = read_source(&status, &view, err);
 	source_view_close(&view, NULL);
@@ -213,5 +228,6 @@ void status_destroy(struct status *status)
 	replicas_destroy(&status->replicas);
 	bmf_state_free(status->state);
 	manifest_destroy(&status->manifest);
+	checkpoints_destroy(&status->kept);
 	*status = (struct status){ 0 };
 }

@@ -7,6 +7,7 @@
 #ifndef TOOLS_STATUS_H
 #define TOOLS_STATUS_H
 
+#include "tools/checkpoints.h"
 #include "tools/manifest.h"
 #include "tools/replicas.h"
 
@@ -37,6 +38,8 @@ struct status {
 
 	bool is_replica;
 	struct manifest manifest; /* of a replica */
+	struct checkpoints kept;  /* likewise */
+	bool to_recover;	  /* it has a journal that is to be published */
 };
 
 int status_read(const char *path, struct status *ret, struct bmf_error *err);

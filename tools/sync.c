@@ -239,7 +239,7 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 	if (source_view_arrived(&s->view, &s->replica.manifest.replica, &at, s->replica.label,
 				&why) < 0)
 		sync_warn(s->result, "%s", why.text);
-	return 0;
+	return sync_keep_end(s, state);
 }
 
 int sync_explain(struct sync *s, int r)
@@ -265,6 +265,8 @@ static int run(struct sync *s, const char *source, const char *dest)
 		r = replica_read_tree(&s->replica, &s->dest, s->err);
 	if (r == 0 && stop_signal())
 		r = -ECANCELED;
+	if (r == 0)
+		r = sync_keep_begin(s, state);
 	if (r == 0)
 		r = sync_checkpoint(s, &state);
 	if (r == 0)

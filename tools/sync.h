@@ -17,6 +17,8 @@
 struct sync_options {
 	bool dry_run;
 	bool in_place; /* no journal: the replica itself is changed, and incomplete meanwhile */
+	bool keeps;    /* older checkpoints (checkpoints.h): the last `keep` of them, 0: none */
+	uint64_t keep;
 	const char *pre_hook, *post_hook; /* see hooks.h; NULL: none */
 	/* Told at once of what can't wait for the result; may be NULL. */
 	void (*alert)(void *arg, const char *text);
@@ -45,6 +47,7 @@ struct sync_result {
 	uint64_t armed_bytes, crash_bytes, gate_ns, names_ns;
 	uint64_t frozen_ns;   /* from the end of the pre-hook to the start of the post-hook */
 	bool hook_failed;     /* the post-hook */
+	bool refused;	      /* the options don't fit the replica: nothing was done */
 	bool snapshot_broken; /* that is why the sync failed */
 	double seconds;
 	struct sync_full_copy *full; /* in the order of paths */

@@ -26,6 +26,7 @@ struct sync {
 	uint64_t ticked; /* bytes reported as progress */
 	uint64_t nowner, nxattrs, nvanished; /* things left undone, for one warning each */
 	char *first_owner, *first_xattrs, *first_vanished; /* one example each */
+	bool keep_trees;  /* of checkpoints: the replica's filesystem can clone */
 	bool untrackable; /* the checkpoint found images that can't get an id */
 	bool flush_all;	  /* one syncfs at the end, instead of an fsync for each file */
 	struct sync_result *result;
@@ -102,6 +103,11 @@ int sync_copy_image(struct sync *sync, const struct plan_node *node, int dir_fd,
 
 /* sync_stage.c: writes and commits the journal of an update; nothing else has been changed. */
 int sync_stage(struct sync *sync, const struct bmf_state *state);
+
+/* sync_keep.c: before anything in the replica is changed, and when it is complete at the new one.
+ */
+int sync_keep_begin(struct sync *sync, const struct bmf_state *state);
+int sync_keep_end(struct sync *sync, const struct bmf_state *state);
 
 /* sync.c: publishes what is committed, if anything is. */
 int sync_publish(struct sync *sync);

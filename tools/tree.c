@@ -300,6 +300,27 @@ int tree_finish(struct tree *tree)
 	return 0;
 }
 
+int tree_read(const char *top, int fd, unsigned int flags, struct tree **ret, struct bmf_error *err)
+{
+	struct tree *tree;
+	int r = tree_new(top, fd, &tree);
+
+	if (r < 0)
+		return fail_errno(err, r, "read", top, NULL);
+	r = tree_add(tree, fd, "", flags, err);
+	if (r == 0) {
+		r = tree_finish(tree);
+		if (r < 0)
+			fail_errno(err, r, "read", top, NULL);
+	}
+	if (r < 0) {
+		tree_free(tree);
+		return r;
+	}
+	*ret = tree;
+	return 0;
+}
+
 static int compare_key(const void *key, const void *member)
 {
 	return tree_compare_paths(key, ((const struct tree_entry *)member)->path);

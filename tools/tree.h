@@ -58,6 +58,11 @@ void tree_free(struct tree *tree); /* NULL is allowed */
 int tree_add(struct tree *tree, int dirfd, const char *prefix, unsigned int flags,
 	     struct bmf_error *err);
 
+/* All that is in the directory fd: the three of the calling sequence in one.  The caller frees it.
+ */
+int tree_read(const char *top, int fd, unsigned int flags, struct tree **ret,
+	      struct bmf_error *err);
+
 /*
  * Adds one name of something that is described and not found: st_ino, and for all st_dev the same,
  * tell which names are one node.  0 or -ENOMEM.

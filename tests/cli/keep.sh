@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# keep.sh - a replica's last checkpoints are kept as trees, where files can be cloned
+. "$(dirname "$0")/keep.bash"
+requires strace
+
+echo "SEED=$SEED"
+RANDOM=$SEED
+
+# assert_kept DEST NUMBER...: these and no others, each as its source was
+assert_kept() {
+	local dest=$1 number
+	shift
+	assert_eq "$(numbers "$dest")" "$*" "kept checkpoints of $dest"
+	for number; do
+		assert_same_trees "of.$number" "$dest/.mirrorfs/checkpoint/$number"
+	done
+	no_leftovers "$dest"
+	assert_eq "$(stat -c %a "$dest/.mirrorfs/checkpoint")" 700 "mode of the directory"
+}
+
+for filesystem in btrfs xfs; do
+	d=replica.$filesystem
+	on_disk $filesystem "$d"
+	make_source s
+	mount_source s
+	kept=()
+	for round in 1 2 3 4; do
+		must_sync 0 s "$d" --keep 3
+		remember s
+		kept=("$(json .checkpoint.number)" "${kept[@]:0:2}")
+		assert_kept "$d" "${kept[@]}"
+		change s
+	done
+
+	# never the live files themselves
+	live=$(stat -c %i "$d/a.raw")
+	[ "$live" != "$(stat -c %i "$d/.mirrorfs/checkpoint/${kept[0]}/a.raw")" ] || fail "hard links"
+
+	# a sync without the option leaves them alone; so does a dry run
+	must_sync 0 s "$d" --dry-run --keep 1
+	must_sync 0 s "$d"
+	assert_kept "$d" "${kept[@]}"
+
+	# that of the sync before is made up for, unless it isn't what was synced any more
+	remember s
+	at=$(json .checkpoint.number)
+	change s
+	must_sync 0 s "$d" --keep 3
+	remember s
+	kept=("$(json .checkpoint.number)" "$at" "${kept[0]}")
+	assert_kept "$d" "${kept[@]}"
+	change s
+	must_sync 0 s "$d"
+	printf x | dd of="$d/same.raw" bs=1 seek=9 conv=notrunc status=none
+	must_sync 3 s "$d" --keep 3
+	remember s
+	kept=("$(json .checkpoint.number)" "${kept[@]:0:2}")
+	assert_kept "$d" "${kept[@]}"
+
+	# fewer, and none
+	must_sync 0 s "$d" --keep 2 --in-place
+	remember s
+	kept=("$(json .checkpoint.number)" "${kept[0]}")
+	assert_kept "$d" "${kept[@]}"
+	unmount s
+	must_sync 0 s "$d" --keep 0
+	assert_kept "$d"
+	rm -rf s of.*
+	umount "$d"
+done
+
+# Killed at any of the calls by which that is done: what is there is always whole, and the next
+# sync goes on with it.
+on_disk btrfs e
+make_source s
+mount_source s
+must_sync 0 s e --keep 2
+remember s
+killed=0
+for call in renameat mkdirat ioctl syncfs; do
+	for when in 1 $((2 + RANDOM % 4)); do
+		change s
+		if kill_at $call "$when" "$MIRRORCTL" sync --quiet --keep 2 s e; then
+			killed=$((killed + 1))
+		fi
+		"$MIRRORCTL" recover --quiet e
+		at=$(at_checkpoint e)
+		if [ ! -e "of.$at" ]; then
+			cp -a --sparse=always s "of.$at"
+			rm -rf "of.$at/.mirrorfs"
+		fi
+		for number in $(numbers e); do
+			assert_same_trees "of.$number" "e/.mirrorfs/checkpoint/$number"
+		done
+		change s
+		must_sync 0 s e --keep 2
+		remember s
+		assert_kept e "$(json .checkpoint.number)" "$at"
+	done
+done
+[ "$killed" -gt 3 ] || fail "killed only $killed times"
+echo "keep: $killed kills"

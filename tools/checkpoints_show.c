@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* checkpoints_show.c - the older checkpoints of a replica, for people and as JSON */
+#include "config.h"
+
+#include "tools/checkpoints_show.h"
+#include "tools/text.h"
+
+#include <stdio.h>
+
+static const char *kind_of(const struct checkpoint *checkpoint)
+{
+	return checkpoint->is_delta ? "delta" : "tree";
+}
+
+json_t *checkpoints_show_json(const struct checkpoints *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct checkpoint *checkpoint = &list->items[i];
+		json_t *object = json_object();
+
+		json_put_number(object, "number", checkpoint->number);
+		json_put_uuid(object, "uuid", &checkpoint->uuid);
+		json_put_time(object, "time", checkpoint->time_ns);
+		json_put_text(object, "kind", kind_of(checkpoint));
+		json_put_number(object, "bytes", checkpoint->nbytes);
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+void checkpoints_show(const struct checkpoints *list)
+{
+	char uuid[BMF_UUID_TEXT], when[TEXT_TIME], bytes[TEXT_BYTES];
+
+	if (list->n > 0)
+		puts("kept checkpoints:");
+	for (size_t i = 0; i < list->n; i++) {
+		const struct checkpoint *checkpoint = &list->items[i];
+
+		printf("  %llu  %s  %s  %s  %s\n", (unsigned long long)checkpoint->number,
+		       bmf_uuid_format(&checkpoint->uuid, uuid),
+		       text_time(checkpoint->time_ns, when), kind_of(checkpoint),
+		       text_bytes(checkpoint->nbytes, bytes));
+	}
+}
