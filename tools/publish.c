@@ -88,10 +88,10 @@ static int move_digests(struct publish *p, int staging_fd, int digests_fd)
 {
 	char name[BMF_UUID_TEXT];
 
-	for (size_t i = 0; i < p->nnodes; i++) {
-		if (bmf_uuid_is_none(&p->nodes[i].image))
+	for (size_t i = 0; i < p->want.n; i++) {
+		if (bmf_uuid_is_none(&p->want.nodes[i].image))
 			continue;
-		bmf_uuid_format(&p->nodes[i].image, name);
+		bmf_uuid_format(&p->want.nodes[i].image, name);
 		/* there are none of what isn't changed, and of what was moved before */
 		if (renameat(staging_fd, name, digests_fd, name) < 0 && errno != ENOENT)
 			return -errno;
@@ -134,16 +134,16 @@ static int list_images(const struct publish *p, struct manifest *next)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < p->nnodes; i++) {
-		const struct publish_node *what = &p->nodes[i];
+	for (size_t i = 0; r == 0 && i < p->want.n; i++) {
+		const struct stream_tree_node *what = &p->want.nodes[i];
 		const struct plan_node *node = &p->plan->nodes[i];
 		const struct bmf_stamp none = { 0 };
 
 		if (!S_ISREG(what->meta.st.st_mode) || bmf_uuid_is_none(&what->image))
 			continue;
 		r = manifest_add(next, &what->image, node->source->first->path,
-				 what->gone ? FULL_GONE : FULL_NONE, false,
-				 what->gone ? &none : &node->stamp);
+				 node->vanished ? FULL_GONE : FULL_NONE, false,
+				 node->vanished ? &none : &node->stamp);
 	}
 	return r;
 }
@@ -197,11 +197,8 @@ static void forget(struct publish *p)
 {
 	names_destroy(&p->steps);
 	plan_free(p->plan);
-	tree_free(p->want);
+	stream_tree_destroy(&p->want);
 	tree_free(p->dest);
-	for (size_t i = 0; i < p->nnodes; i++)
-		meta_destroy(&p->nodes[i].meta);
-	free(p->nodes);
 	if (p->digests_fd >= 0)
 		close(p->digests_fd);
 	close(p->fd);

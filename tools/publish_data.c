@@ -62,12 +62,7 @@ static int put_extent(struct publish *p, struct copy *copy, const struct plan_no
 
 	if (copy->dest_fd < 0)
 		return 0;
-	if (record->type == STREAM_DATA)
-		r = copy_to_file.data(copy, record->data.bytes, record->data.nbytes,
-				      record->data.offset);
-	else
-		r = copy_to_file.zeros(copy, record->zero.offset,
-				       record->zero.offset + record->zero.nbytes);
+	r = stream_tree_put_extent(copy, record);
 	if (r == -ECANCELED)
 		return r;
 	return r < 0 ? failed_at(p, node, r, copy->verb) : 0;
@@ -104,8 +99,9 @@ static int read_contents(struct publish *p, struct stream_reader *reader, struct
 
 static bool has_content(const struct publish *p)
 {
-	for (size_t i = 0; i < p->nnodes; i++)
-		if (p->nodes[i].content == STREAM_DELTA || p->nodes[i].content == STREAM_WHOLE)
+	for (size_t i = 0; i < p->want.n; i++)
+		if (p->want.nodes[i].content == STREAM_DELTA ||
+		    p->want.nodes[i].content == STREAM_WHOLE)
 			return true;
 	return false;
 }
@@ -150,7 +146,8 @@ static void note_refusal(struct publish *p, const struct plan_node *node,
 		note(&p->report->nxattrs, &p->report->first_xattrs, path);
 }
 
-static int apply_meta(struct publish *p, struct plan_node *node, const struct publish_node *what)
+static int apply_meta(struct publish *p, struct plan_node *node,
+		      const struct stream_tree_node *what)
 {
 	struct meta_refusal refusal;
 	struct meta has = { 0 };
@@ -180,7 +177,7 @@ static int apply_meta(struct publish *p, struct plan_node *node, const struct pu
 static int publish_meta_of(struct publish *p, size_t index, bool directories)
 {
 	struct plan_node *node = &p->plan->nodes[index];
-	const struct publish_node *what = &p->nodes[index];
+	const struct stream_tree_node *what = &p->want.nodes[index];
 	mode_t mode = node->source->st.st_mode;
 
 	if (node->vanished || S_ISDIR(mode) != directories)
@@ -195,9 +192,9 @@ int publish_metadata(struct publish *p)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < p->nnodes; i++)
+	for (size_t i = 0; r == 0 && i < p->want.n; i++)
 		r = stop_signal() ? -ECANCELED : publish_meta_of(p, i, false);
-	for (size_t i = p->nnodes; r == 0 && i > 0; i--)
+	for (size_t i = p->want.n; r == 0 && i > 0; i--)
 		r = publish_meta_of(p, i - 1, true);
 	return r;
 }

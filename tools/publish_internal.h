@@ -6,25 +6,14 @@
 #include "tools/names.h"
 #include "tools/plan.h"
 #include "tools/publish.h"
-#include "tools/stream.h"
-
-/* What the journal has of a node, besides what is in the plan. */
-struct publish_node {
-	struct meta meta; /* owned */
-	enum stream_kind content;
-	struct bmf_uuid image;
-	struct bmf_stamp stamp;
-	bool busy;
-	bool gone; /* its file isn't there any more */
-};
+#include "tools/stream_tree.h"
 
 struct publish {
 	struct replica *replica;
 	int fd, digests_fd; /* of the journal, and the directory of digests */
 	struct stream_header header;
-	struct tree *want, *dest;
-	struct publish_node *nodes; /* one for each of want->nodes, in the journal's order */
-	size_t nnodes;
+	struct stream_tree want;
+	struct tree *dest;
 	struct plan *plan;
 	struct name_steps steps;
 	struct publish_report *report;
@@ -36,7 +25,7 @@ int publish_open_stream(struct publish *publish, struct stream_reader **ret);
 
 int publish_failed(struct publish *publish, int code, const char *verb, const char *path);
 
-/* publish_plan.c: want, nodes and plan, from the journal and dest. */
+/* publish_plan.c: want, from the journal, and plan, from that and dest. */
 int publish_read(struct publish *publish);
 int publish_plan(struct publish *publish);
 
