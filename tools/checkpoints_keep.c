@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,8 +109,9 @@ int checkpoints_clean(const struct replica *replica, int fd, struct bmf_error *e
 
 static char *temp_name(const struct checkpoint *checkpoint, char buf[CHECKPOINTS_NAME])
 {
-	checkpoints_name(checkpoint, buf);
-	return strcat(buf, BMF_TEMP_SUFFIX);
+	snprintf(buf, CHECKPOINTS_NAME, "%" PRIu64 "%s" BMF_TEMP_SUFFIX, checkpoint->number,
+		 checkpoint->is_delta ? CHECKPOINTS_DELTA : "");
+	return buf;
 }
 
 int checkpoints_remove(const struct replica *replica, int fd, const struct checkpoint *checkpoint,

@@ -3,7 +3,8 @@
  * publish.c - does what a replica's journal says
  *
  *   P1  the journal is read through: it is whole, and of this replica at this checkpoint
- *   P2  staged digests get to their places, and are durable there: nobody believes them before P8
+ *   P2  staged digests, and what leads back to the old checkpoint (reverse.h), get to their places,
+ *       and are durable there: nobody believes them before P8
  *   P3  the replica's tree is read, with what is in moving/ and staging/; each file that the
  *       journal means is found by its inode, wherever it is by now
  *   P4  names: files from staging/ take the places of those that they replace (names.h)
@@ -27,6 +28,7 @@
 #include "tools/full.h"
 #include "tools/journal.h"
 #include "tools/publish_internal.h"
+#include "tools/reverse.h"
 #include "tools/text.h"
 
 #include <errno.h>
@@ -99,19 +101,20 @@ static int move_digests(struct publish *p, int staging_fd, int digests_fd)
 	return fsync(digests_fd) < 0 ? -errno : 0;
 }
 
-static int publish_digests(struct publish *p)
+static int publish_staged(struct publish *p)
 {
-	int dir_fd = p->replica->store->dir_fd, r = 0;
-	int staging_fd =
-		openat(dir_fd, JOURNAL_STAGING, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r, staging_fd = openat(p->replica->store->dir_fd, JOURNAL_STAGING,
+				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (staging_fd < 0 && errno != ENOENT)
-		r = -errno;
-	if (staging_fd >= 0)
-		r = move_digests(p, staging_fd, p->digests_fd);
-	if (staging_fd >= 0)
-		close(staging_fd);
-	return r < 0 ? publish_failed(p, r, "move digests of", NULL) : 0;
+	if (staging_fd < 0)
+		return errno == ENOENT ? 0 : publish_failed(p, -errno, "move digests of", NULL);
+	r = move_digests(p, staging_fd, p->digests_fd);
+	if (r < 0)
+		publish_failed(p, r, "move digests of", NULL);
+	else
+		r = reverse_publish(p->replica, staging_fd, p->header.from, p->err);
+	close(staging_fd);
+	return r;
 }
 
 /* ---- P4 ---- */
@@ -173,7 +176,7 @@ static int apply(struct publish *p)
 	int r = publish_read(p);
 
 	if (r == 0)
-		r = publish_digests(p);
+		r = publish_staged(p);
 	if (r == 0)
 		r = replica_read_tree(p->replica, &p->dest, p->err);
 	if (r == 0)

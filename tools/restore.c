@@ -12,6 +12,7 @@
 #include "tools/fail.h"
 #include "tools/journal.h"
 #include "tools/restore.h"
+#include "tools/restore_deltas.h"
 #include "tools/restore_out.h"
 #include "tools/tree_make.h"
 
@@ -35,10 +36,22 @@ static int failed(const struct restore *restore, int code, const char *verb, con
 }
 
 /* The replica's own files, which are to be what its manifest says. */
-static int copy_live(struct restore *restore)
+static int copy_live(struct restore *restore, struct tree *live)
+{
+	const char *touched = checkpoints_touched(&restore->replica, live);
+
+	if (touched)
+		return fail_text(
+			restore->err, -ESTALE, "restore", restore->replica.path, touched,
+			"somebody changed it since it was synced; sync again, or restore a "
+			"checkpoint that is kept as a tree");
+	return tree_copy(live, &restore->make, restore->out.path, restore->out.fd, restore->err);
+}
+
+/* What the replica is at, or what deltas lead back to from there. */
+static int make_from_live(struct restore *restore, const struct checkpoint *delta)
 {
 	const struct replica *replica = &restore->replica;
-	const char *touched;
 	struct tree *live;
 	int r;
 
@@ -51,14 +64,10 @@ static int copy_live(struct restore *restore)
 		      restore->err);
 	if (r < 0)
 		return r;
-	touched = checkpoints_touched(replica, live);
-	if (touched)
-		r = fail_text(restore->err, -ESTALE, "restore", replica->path, touched,
-			      "somebody changed it since it was synced; sync again, or restore a "
-			      "checkpoint that is kept as a tree");
-	if (r == 0)
-		r = tree_copy(live, &restore->make, restore->out.path, restore->out.fd,
-			      restore->err);
+	r = delta ? restore_deltas(replica, live, &restore->kept, delta, &restore->make,
+				   restore->out.path, restore->out.fd, &restore->result->deltas,
+				   restore->err)
+		  : copy_live(restore, live);
 	tree_free(live);
 	return r;
 }
@@ -108,7 +117,9 @@ static int find(struct restore *restore, const char *at, const struct checkpoint
 				 at);
 	result->checkpoint = kept->number;
 	result->checkpoint_uuid = kept->uuid;
-	*ret_kept = kept;
+	*ret_kept = checkpoints_tree(&restore->kept, &kept->uuid);
+	if (!*ret_kept)
+		*ret_kept = kept;
 	return 0;
 }
 
@@ -139,7 +150,7 @@ static int fill(struct restore *restore, const char *at)
 		r = find(restore, at, &kept);
 	if (r < 0)
 		return r;
-	return kept ? copy_kept(restore, kept) : copy_live(restore);
+	return kept && !kept->is_delta ? copy_kept(restore, kept) : make_from_live(restore, kept);
 }
 
 static int restore_to_out(struct restore *restore, const char *at)

@@ -221,7 +221,7 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 	struct bmf_error why;
 	int r;
 
-	if (!has_work(s)) {
+	if (!has_work(s) && !s->keep_delta) {
 		r = sync_explain(s, 0);
 		if (r == 0)
 			r = save_manifest(s, true, state);

@@ -27,6 +27,7 @@ struct sync {
 	uint64_t nowner, nxattrs, nvanished; /* things left undone, for one warning each */
 	char *first_owner, *first_xattrs, *first_vanished; /* one example each */
 	bool keep_trees;  /* of checkpoints: the replica's filesystem can clone */
+	bool keep_delta;  /* back to the checkpoint that the replica is at */
 	bool untrackable; /* the checkpoint found images that can't get an id */
 	bool flush_all;	  /* one syncfs at the end, instead of an fsync for each file */
 	struct sync_result *result;
@@ -108,6 +109,9 @@ int sync_stage(struct sync *sync, const struct bmf_state *state);
  */
 int sync_keep_begin(struct sync *sync, const struct bmf_state *state);
 int sync_keep_end(struct sync *sync, const struct bmf_state *state);
+
+/* When the checkpoint was made that the replica is at; or else when it got there. */
+int64_t sync_time_of(const struct sync *sync, const struct bmf_state *state);
 
 /* sync.c: publishes what is committed, if anything is. */
 int sync_publish(struct sync *sync);

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sync_keep.c - what a sync with --keep does for older checkpoints of its replica
+ * sync_keep.c - what a sync does for older checkpoints of its replica
  *
- * Before anything is changed, the checkpoint that the replica is at gets its tree, if a sync
- * that was killed after it was complete couldn't give it one.  When the replica is complete at
- * the new one, that gets its own, and what is older than the last N is let go of.
+ * Trees, where the filesystem has reflinks and --keep is given: before anything is changed, the
+ * checkpoint that the replica is at gets its own, if a sync that was killed after it was complete
+ * couldn't give it one; when the replica is complete at the new one, that gets its own.
+ *
+ * Deltas elsewhere: what leads back is staged with the update.  A replica that has such gets one
+ * by every sync, also without --keep, because all of them lead through those that come later.
+ *
+ * In the end what is older than the last N is let go of, and deltas that lead nowhere any more.
  */
 #include "config.h"
 
@@ -12,12 +17,14 @@
 #include "tools/clone.h"
 #include "tools/fail.h"
 #include "tools/sync_internal.h"
+#include "tools/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-/* Of the checkpoint that the replica is at; when it got there, if the source has let go of it. */
-static int64_t time_of(const struct sync *s, const struct bmf_state *state)
+int64_t sync_time_of(const struct sync *s, const struct bmf_state *state)
 {
 	const struct manifest *manifest = &s->replica.manifest;
 
@@ -32,6 +39,11 @@ static int read_kept(const struct sync *s, struct checkpoints *ret)
 				ret, s->err);
 }
 
+static bool has_any(const struct sync *s)
+{
+	return faccessat(s->replica.store->dir_fd, CHECKPOINTS_DIR, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int keep_current(struct sync *s, const struct bmf_state *state, int fd)
 {
 	const struct manifest *manifest = &s->replica.manifest;
@@ -43,7 +55,7 @@ static int keep_current(struct sync *s, const struct bmf_state *state, int fd)
 		return r;
 	there = checkpoints_tree(&kept, &manifest->checkpoint_uuid);
 	checkpoints_destroy(&kept);
-	return there ? 0 : checkpoints_keep(&s->replica, fd, time_of(s, state), s->err);
+	return there ? 0 : checkpoints_keep(&s->replica, fd, sync_time_of(s, state), s->err);
 }
 
 /* Has the sync before this one ended without its tree?  What is in doubt is no checkpoint. */
@@ -57,61 +69,132 @@ static int make_up(struct sync *s, const struct bmf_state *state, int fd)
 	return keep_current(s, state, fd);
 }
 
-static int begin(struct sync *s, const struct bmf_state *state, int fd, bool clones)
+/*
+ * Will what is overwritten be wanted?  By this sync's --keep, or by deltas that there are, each of
+ * which is worth nothing without those that come after it.
+ */
+static bool wants_delta(const struct sync *s, const struct checkpoints *kept)
 {
-	s->keep_trees = clones && s->options->keep > 0;
-	if (s->keep_trees)
-		return make_up(s, state, fd);
-	if (s->options->keep == 0)
-		return 0;
+	if (s->options->keeps && s->options->keep <= 1)
+		return false;
+	return (s->options->keeps && !s->keep_trees) ||
+	       checkpoints_delta_from(kept, &s->replica.manifest.checkpoint_uuid);
+}
+
+/* What is in doubt is no checkpoint, and what leads through it is none any more. */
+static void begin_delta(struct sync *s)
+{
+	const struct manifest *manifest = &s->replica.manifest;
+	const char *touched;
+	char name[TEXT_NAME];
+
+	if (manifest->checkpoint == 0)
+		return;
+	touched = checkpoints_touched(&s->replica, s->dest);
+	s->keep_delta = manifest->complete && !touched;
+	if (!manifest->complete)
+		sync_warn(s->result, "older checkpoints are lost: the replica was incomplete");
+	else if (touched)
+		sync_warn(s->result, "older checkpoints are lost: somebody changed '%s'",
+			  text_quote(touched, name, sizeof(name)));
+}
+
+static int refuse_in_place(struct sync *s)
+{
 	s->result->refused = true;
-	return fail_text(s->err, -EOPNOTSUPP, "keep checkpoints of", s->replica.path, NULL,
-			 "its filesystem has no reflinks; sync without --keep");
+	return fail_text(
+		s->err, -EOPNOTSUPP, "keep checkpoints of", s->replica.path, NULL,
+		"its filesystem has no reflinks, and a sync in place keeps nothing of what "
+		"it overwrites; sync without --in-place, or with --keep 0");
+}
+
+static int begin(struct sync *s, const struct bmf_state *state, int fd)
+{
+	struct checkpoints kept;
+	bool wanted;
+	int r;
+
+	if (s->options->keeps && s->options->keep > 0) {
+		r = clone_works(fd);
+		if (r < 0)
+			return fail_errno(s->err, r, "clone in", s->replica.path, NULL);
+		s->keep_trees = r == 1;
+		if (!s->keep_trees && s->options->in_place)
+			return refuse_in_place(s);
+	}
+	r = read_kept(s, &kept);
+	if (r < 0)
+		return r;
+	wanted = wants_delta(s, &kept);
+	checkpoints_destroy(&kept);
+	if (wanted && s->options->in_place)
+		return refuse_in_place(s);
+	if (wanted)
+		begin_delta(s);
+	return s->keep_trees ? make_up(s, state, fd) : 0;
 }
 
 int sync_keep_begin(struct sync *s, const struct bmf_state *state)
 {
 	int r, fd;
 
-	if (!s->options->keeps || s->options->dry_run)
+	if (s->options->dry_run || (!s->options->keeps && !has_any(s)))
 		return 0;
 	fd = checkpoints_open(&s->replica, s->err);
 	if (fd < 0)
 		return fd;
 	r = checkpoints_clean(&s->replica, fd, s->err);
-	if (r == 0) {
-		r = clone_works(fd);
-		if (r < 0)
-			fail_errno(s->err, r, "clone in", s->replica.path, NULL);
-	}
-	if (r >= 0)
-		r = begin(s, state, fd, r == 1);
+	if (r == 0)
+		r = begin(s, state, fd);
 	close(fd);
 	return r;
 }
 
-/* The newest first, and whatever its age the one that the replica is at. */
+/* Of each kind the newest, and whatever its age the one that the replica is at. */
+static bool *choose(const struct sync *s, const struct checkpoints *kept)
+{
+	const struct bmf_uuid *current = &s->replica.manifest.checkpoint_uuid, *at = current;
+	uint64_t trees = s->options->keeps ? s->options->keep : UINT64_MAX, deltas = trees;
+	bool *keep = calloc(kept->n + 1, sizeof(*keep));
+
+	for (size_t i = 0; keep && trees > 0 && i < kept->n; i++)
+		if (!kept->items[i].is_delta && bmf_uuid_equal(&kept->items[i].uuid, current)) {
+			keep[i] = true;
+			trees--;
+		}
+	for (size_t i = 0; keep && i < kept->n; i++)
+		if (!kept->items[i].is_delta && !keep[i] && trees > 0) {
+			keep[i] = true;
+			trees--;
+		}
+	/* no more than there are: damaged ones might lead in a circle */
+	for (size_t i = 0; keep && i < kept->n && deltas > 1; i++, deltas--) {
+		const struct checkpoint *delta = checkpoints_delta_from(kept, at);
+
+		if (!delta)
+			break;
+		keep[delta - kept->items] = true;
+		at = &delta->uuid;
+	}
+	return keep;
+}
+
+/* The oldest first: of deltas those are left that lead as far as they did. */
 static int prune(struct sync *s, int fd)
 {
-	uint64_t left = s->options->keep;
 	struct checkpoints kept;
 	int r = read_kept(s, &kept);
+	bool *keep;
 
 	if (r < 0)
 		return r;
-	if (left > 0 && checkpoints_tree(&kept, &s->replica.manifest.checkpoint_uuid))
-		left--;
-	for (size_t i = 0; r == 0 && i < kept.n; i++) {
-		const struct checkpoint *checkpoint = &kept.items[i];
-
-		if (s->options->keep > 0 &&
-		    bmf_uuid_equal(&checkpoint->uuid, &s->replica.manifest.checkpoint_uuid))
-			continue;
-		if (left > 0)
-			left--;
-		else
-			r = checkpoints_remove(&s->replica, fd, checkpoint, s->err);
-	}
+	keep = choose(s, &kept);
+	if (!keep)
+		r = fail_errno(s->err, -ENOMEM, "clean up", s->replica.path, NULL);
+	for (size_t i = kept.n; r == 0 && i > 0; i--)
+		if (!keep[i - 1])
+			r = checkpoints_remove(&s->replica, fd, &kept.items[i - 1], s->err);
+	free(keep);
 	checkpoints_destroy(&kept);
 	return r;
 }
@@ -120,7 +203,7 @@ int sync_keep_end(struct sync *s, const struct bmf_state *state)
 {
 	int r = 0, fd;
 
-	if (!s->options->keeps)
+	if (!s->options->keeps && !has_any(s))
 		return 0;
 	fd = checkpoints_open(&s->replica, s->err);
 	if (fd < 0)

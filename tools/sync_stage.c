@@ -8,6 +8,7 @@
  *       brought up to date by bitmap, or by digest, has its changes in the journal
  *   G3  the journal: the whole tree as it is to be, with metadata
  *   G4  content: to the staged files, or to the journal
+ *       (if old checkpoints are kept as deltas, then also what leads back: reverse.h)
  *   G5  is the snapshot that was read still true?
  *   G6  staged files, their directory and the journal are durable; the journal gets its
  *       name: from here on it will be published, whatever happens (journal.h)
@@ -20,6 +21,7 @@
 #include "tools/beneath.h"
 #include "tools/fail.h"
 #include "tools/journal.h"
+#include "tools/reverse.h"
 #include "tools/stop.h"
 #include "tools/stream.h"
 #include "tools/sync_internal.h"
@@ -451,6 +453,8 @@ int sync_stage(struct sync *s, const struct bmf_state *state)
 		r = put_tree(&stage);
 	if (r == 0)
 		r = write_contents(&stage);
+	if (r == 0 && s->keep_delta)
+		r = reverse_stage(s, stage.journal.staging_fd, state);
 	if (r == 0)
 		r = sync_explain(s, 0);
 	if (r == 0)

@@ -25,7 +25,7 @@ for filesystem in btrfs xfs; do
 	make_source s
 	mount_source s
 	kept=()
-	for round in 1 2 3 4; do
+	for _ in 1 2 3 4; do
 		must_sync 0 s "$d" --keep 3
 		remember s
 		kept=("$(json .checkpoint.number)" "${kept[@]:0:2}")
