@@ -62,10 +62,11 @@ change() {
 	touch -d "2002-01-01 +$turn days" "$dir/closed"
 }
 
-# remember SOURCE: what it is now, as of.NUMBER, by the checkpoint of the last sync
+# remember SOURCE [NUMBER]: what it is now, as of.NUMBER; by default the checkpoint of the last sync
 remember() {
-	cp -a --sparse=always "$1" "of.$(json .checkpoint.number)"
-	rm -rf "of.$(json .checkpoint.number)/.mirrorfs"
+	local number=${2:-$(json .checkpoint.number)}
+	cp -a --sparse=always "$1" "of.$number"
+	rm -rf "of.$number/.mirrorfs"
 }
 
 # numbers DEST: of the kept checkpoints, the newest first

@@ -90,10 +90,7 @@ for call in fsync renameat ftruncate write; do
 		fi
 		"$MIRRORCTL" recover --quiet d
 		at=$(at_checkpoint d)
-		if [ ! -e "of.$at" ]; then
-			cp -a --sparse=always s "of.$at"
-			rm -rf "of.$at/.mirrorfs"
-		fi
+		[ -e "of.$at" ] || remember s "$at"
 		# what was overwritten can still be had
 		# shellcheck disable=SC2046
 		assert_kept d $(numbers d)
