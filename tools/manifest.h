@@ -57,7 +57,7 @@ struct manifest {
 /* It is anybody's, and at no checkpoint: the first sync makes it its source's. */
 static inline bool manifest_is_adopted(const struct manifest *manifest)
 {
-	return bmf_uuid_is_none(&manifest->source);
+	return bmf_uuid_is_none(&manifest->source) && !bmf_uuid_is_none(&manifest->replica);
 }
 
 #define MANIFEST_NAME "replica"

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int add_node(struct stream_tree *tree, const struct stream_node *node)
 {
@@ -65,6 +66,72 @@ static int read_nodes(struct stream_tree *tree, struct stream_reader *reader, st
 	}
 }
 
+/* ---- what a stream can be right without, record by record (see stream.h) ---- */
+
+static bool is_directory(const struct tree *tree, const char *path, size_t nbytes)
+{
+	char *parent = strndup(path, nbytes);
+	const struct tree_entry *entry = parent ? tree_find(tree, parent) : NULL;
+
+	free(parent);
+	return entry && S_ISDIR(entry->node->st.st_mode);
+}
+
+/* Each name once, and in a directory that is listed too. */
+static bool names_make_sense(const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->nentries; i++) {
+		const char *path = tree->entries[i].path, *slash = strrchr(path, '/');
+
+		if (i > 0 && strcmp(path, tree->entries[i - 1].path) == 0)
+			return false;
+		if (slash && !is_directory(tree, path, (size_t)(slash - path)))
+			return false;
+	}
+	return true;
+}
+
+static int compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct bmf_uuid));
+}
+
+/* 1: each image once; 0: no; or -ENOMEM. */
+static int images_are_one_each(const struct stream_tree *tree)
+{
+	struct bmf_uuid *images = calloc(tree->n + 1, sizeof(*images));
+	size_t n = 0;
+	int one = 1;
+
+	if (!images)
+		return -ENOMEM;
+	for (size_t i = 0; i < tree->n; i++)
+		if (!bmf_uuid_is_none(&tree->nodes[i].image))
+			images[n++] = tree->nodes[i].image;
+	qsort(images, n, sizeof(*images), compare_uuids);
+	for (size_t i = 1; i < n; i++)
+		if (bmf_uuid_equal(&images[i - 1], &images[i]))
+			one = 0;
+	free(images);
+	return one;
+}
+
+static int check_tree(const struct stream_tree *tree, const char *name, struct bmf_error *err)
+{
+	int one = images_are_one_each(tree);
+
+	if (one < 0)
+		return fail_errno(err, one, "read delta of", name, NULL);
+	if (!one)
+		return fail_text(err, -EBADMSG, "read delta of", name, NULL,
+				 "it has an image twice");
+	/* names that are equal may have made one node of two */
+	if (tree->tree->nnodes != tree->n || !names_make_sense(tree->tree))
+		return fail_text(err, -EBADMSG, "read delta of", name, NULL,
+				 "its names make no sense");
+	return 0;
+}
+
 int stream_tree_read(struct stream_reader *reader, const char *name, struct stream_tree *ret,
 		     struct bmf_error *err)
 {
@@ -79,10 +146,8 @@ int stream_tree_read(struct stream_reader *reader, const char *name, struct stre
 		if (r < 0)
 			fail_errno(err, r, "read delta of", name, NULL);
 	}
-	/* two names that are equal, as a checksum doesn't tell who made it */
-	if (r == 0 && tree.tree->nnodes != tree.n)
-		r = fail_text(err, -EBADMSG, "read delta of", name, NULL,
-			      "its names make no sense");
+	if (r == 0)
+		r = check_tree(&tree, name, err);
 	if (r < 0) {
 		stream_tree_destroy(&tree);
 		return r;
