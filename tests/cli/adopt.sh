@@ -3,7 +3,7 @@
 # adopt.sh - a directory becomes the replica of whichever source syncs to it next
 . "$(dirname "$0")/common.bash"
 requires_fuse
-requires strace
+requires_strace
 
 adopt() { # DEST: its JSON in adopt.json
 	"$MIRRORCTL" adopt --json "$1" >adopt.json || fail "adopt $1: exit code $?"

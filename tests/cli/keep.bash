@@ -7,24 +7,12 @@
 
 requires_root
 requires_fuse
+requires_strace
 requires losetup mkfs.ext4 mkfs.btrfs mkfs.xfs
-# strace and the leak checker both want to be the one who traces
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
-
-drop_loop() { # DIRECTORY LOOP
-	umount -l "$work/$1" 2>/dev/null || :
-	losetup -d "$2"
-}
 
 # on_disk FILESYSTEM DIRECTORY: that, on a disk of its own
 on_disk() {
-	local loop
-	truncate -s 400M "disk.$2"
-	mkfs."$1" -q "disk.$2" >/dev/null
-	loop=$(losetup -f --show "disk.$2")
-	mkdir -p "$2"
-	cleanup_fn drop_loop "$2" "$loop"
-	mount "$loop" "$2"
+	mount_disk "$2" 400M mkfs."$1" -q
 }
 
 make_source() { # DIRECTORY

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # keep.sh - a replica's last checkpoints are kept as trees, where files can be cloned
 . "$(dirname "$0")/keep.bash"
-requires strace
 
 echo "SEED=$SEED"
 RANDOM=$SEED
@@ -32,6 +31,12 @@ for filesystem in btrfs xfs; do
 		assert_kept "$d" "${kept[@]}"
 		change s
 	done
+
+	# XFS has no other way than btrfs: its clones alone are tried
+	if [ $filesystem = xfs ]; then
+		unmount s
+		break
+	fi
 
 	# never the live files themselves
 	live=$(stat -c %i "$d/a.raw")
@@ -69,6 +74,7 @@ for filesystem in btrfs xfs; do
 	rm -rf s of.*
 	umount "$d"
 done
+rm -rf s of.*
 
 # Killed at one of the last calls of a sync, by which that is done: what is there is always whole,
 # and the next sync goes on with it.

@@ -3,24 +3,16 @@
 # scrub-repair.sh - damage is mended by what the source still has, and by nothing else
 . "$(dirname "$0")/common.bash"
 
-requires python3 strace
+requires_strace
 requires_root
 requires_fuse
 own_mounts
 
 # flip FILE OFFSET...: a bit of each, with the file's times put back
 flip() {
-	python3 - "$@" <<'EOF'
-import os, sys
-st = os.stat(sys.argv[1])
-with open(sys.argv[1], 'r+b') as f:
-    for at in map(int, sys.argv[2:]):
-        f.seek(at)
-        byte = f.read(1)[0]
-        f.seek(at)
-        f.write(bytes([byte ^ 1]))
-os.utime(sys.argv[1], ns=(st.st_atime_ns, st.st_mtime_ns))
-EOF
+	touch -r "$1" times
+	client flip "$@"
+	touch -r times "$1"
 }
 
 # repair WANTED_CODE [SOURCE]
@@ -106,7 +98,7 @@ write_block m/raw 131072 c
 repair 1 m
 assert_eq "$(found)" "raw damaged 131072 65536 changed" "silent damage"
 code=0
-ASAN_OPTIONS=detect_leaks=0 strace -qq -o trace -P "$work/d/raw" -e trace=pread64 \
+strace -qq -o trace -P "$work/d/raw" -e trace=pread64 \
 	-e inject=pread64:error=EIO:when=1..2 \
 	"$MIRRORCTL" scrub --json --repair m d >scrub.json 2>err || code=$?
 grep -q INJECTED trace || skip "can't trace"
@@ -151,7 +143,7 @@ unmount m
 for n in {1..9}; do
 	flip d/other 5
 	code=0
-	ASAN_OPTIONS=detect_leaks=0 strace -qq -o trace -e trace=fsync \
+	strace -qq -o trace -e trace=fsync \
 		-e inject=fsync:signal=KILL:when="$n" \
 		"$MIRRORCTL" scrub --quiet --repair s d 2>/dev/null || code=$?
 	[ "$code" = 137 ] || break

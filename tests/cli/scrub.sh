@@ -3,7 +3,8 @@
 # scrub.sh - every flipped bit of a replica is found, and named by image and offset
 . "$(dirname "$0")/common.bash"
 
-requires python3 strace
+requires_strace
+requires qemu-img
 echo "seed $SEED"
 
 # sizes that are no multiples of a block, of one that is all hole, and of one byte
@@ -13,11 +14,9 @@ truncate -s 5242879 s/holes
 printf x | dd of=s/holes bs=1 seek=2000000 conv=notrunc status=none
 truncate -s 1000001 s/hole
 printf x >s/byte
-if command -v qemu-img >/dev/null; then
-	for format in qcow2 vmdk vdi vpc vhdx; do
-		qemu-img convert -f raw -O "$format" s/raw "s/image.$format"
-	done
-fi
+for format in qcow2 vmdk vdi vpc vhdx; do
+	qemu-img convert -f raw -O "$format" s/raw "s/image.$format"
+done
 must_sync 0 s good
 
 # copy_replica: a fresh one in d
@@ -54,38 +53,30 @@ assert_eq "$(json '[.proved, .bytes_proved == .bytes_total] | all' scrub.json)" 
 
 # 1,000 bits, and the first and the last byte of each; holes become data by that
 copy_replica
-flip_bits() {
-	python3 - "$SEED" d/* <<'EOF'
-import os, random, sys
-rng = random.Random(int(sys.argv[1]))
-files = sys.argv[2:]
-sizes = [os.path.getsize(f) for f in files]
-bits = {(f, at): 1 << rng.randrange(8) for f, n in zip(files, sizes) for at in (0, n - 1)}
-while len(bits) < 1000:
-    f = rng.choice(files)
-    bits[f, rng.randrange(os.path.getsize(f))] = 1 << rng.randrange(8)
-for (f, at), bit in bits.items():
-    with open(f, 'r+b') as out:
-        out.seek(at)
-        byte = out.read(1)[0]
-        out.seek(at)
-        out.write(bytes([byte ^ bit]))
-for f, block in sorted({(f, at // 65536) for f, at in bits}):
-    print(f[2:], block)
-EOF
-}
-flip_bits >flipped
+stat -c '%s %n' d/* | awk -v seed=$((SEED % 1000000007)) '
+	function flip(file, at) {
+		if (!((file, at) in done)) {
+			done[file, at] = 1
+			n++
+			print file, at, int(rand() * 8)
+		}
+	}
+	BEGIN { srand(seed) }
+	{ size[NR] = $1; file[NR] = $2; flip($2, 0); flip($2, $1 - 1) }
+	END { while (n < 1000) { f = 1 + int(rand() * NR); flip(file[f], int(rand() * size[f])) } }' >bits
+for file in d/*; do
+	awk -v file="$file" '$1 == file { print $2 ":" $3 }' bits | xargs "$CLIENTS/flip" "$file"
+done
+awk '{ print substr($1, 3), int($2 / 65536) }' bits | LC_ALL=C sort -u >flipped
 scrub 1
 jq -r '.found[] | select(.what == "damaged") | range(.offset; .offset + .bytes; 65536) as $at |
 	"\(.path) \($at / 65536)"' scrub.json | LC_ALL=C sort >named
-LC_ALL=C sort flipped | diff - named >&2 || fail "flipped (<) and named (>)"
+diff flipped named >&2 || fail "flipped (<) and named (>)"
 
 # single bits, each in a fresh block, so that one can't hide behind another
 for at in 0 65535 65536 3000000; do
 	copy_replica
-	python3 -c 'import sys
-f = open("d/raw", "r+b"); at = int(sys.argv[1]); f.seek(at); b = f.read(1)[0]
-f.seek(at); f.write(bytes([b ^ 1]))' "$at"
+	client flip d/raw "$at"
 	scrub 1
 	start=$((at / 65536 * 65536))
 	size=$((start + 65536 < 3000001 ? 65536 : 3000001 - start))
@@ -131,7 +122,7 @@ assert_eq "$(json '.bytes_damaged' scrub.json)" 0 "bytes damaged"
 copy_replica
 code=0
 # a sanitizer of leaks can't work in a process that is traced
-ASAN_OPTIONS=detect_leaks=0 strace -qq -o trace -P "$work/d/raw" -e trace=pread64 \
+strace -qq -o trace -P "$work/d/raw" -e trace=pread64 \
 	-e inject=pread64:error=EIO:when=2..3 "$MIRRORCTL" scrub --json d >scrub.json 2>err || code=$?
 grep -q INJECTED trace || skip "can't trace"
 assert_eq "$code" 1 "unreadable: exit code ($(cat err))"
@@ -144,7 +135,7 @@ killed_sync() {
 	shift
 	for n in {1..60}; do
 		printf '%s' "$n" | dd of=s/raw bs=1 conv=notrunc status=none
-		ASAN_OPTIONS=detect_leaks=0 strace -qq -o trace -e trace=fsync,syncfs \
+		strace -qq -o trace -e trace=fsync,syncfs \
 			-e inject=fsync,syncfs:signal=KILL:when="$n" \
 			"$MIRRORCTL" sync --quiet "$@" s good >out 2>&1 || :
 		! "$condition" || return 0

@@ -5,22 +5,14 @@
 # Each thing is done to a replica without clones, to one with clones and to one in place.
 . "$(dirname "$0")/common.bash"
 requires_root
-requires mkfs.btrfs losetup strace
-
-drop_loop() {
-	umount -l "$work/clones" 2>/dev/null || :
-	losetup -d "$1"
-}
+requires_strace
+requires mkfs.btrfs losetup
 
 block=65536
 size=$((40 * block + 1234))
 
-mkdir s clones
-truncate -s 300M disk
-mkfs.btrfs -q disk >mkfs.out 2>&1
-loop=$(losetup -f --show disk)
-cleanup_fn drop_loop "$loop"
-mount "$loop" clones
+mkdir s
+mount_disk clones 300M mkfs.btrfs -q
 
 change() { # FILE BLOCK ...: one byte in each
 	local file=$1 n

@@ -7,8 +7,7 @@
 # timeout: 3600
 . "$(dirname "$0")/updates.bash"
 
-: "${FAULTS:=${SANITIZE:+6}}"
-: "${FAULTS:=16}"
+: "${FAULTS:=6}"
 
 calls=mkdirat,unlinkat,renameat,renameat2,linkat,symlinkat,mknodat,pwrite64,write,ftruncate
 calls+=,fallocate,ioctl,fsync,fdatasync,syncfs,fchmod,fchmodat,fchownat,setxattr,removexattr

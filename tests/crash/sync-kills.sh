@@ -7,8 +7,7 @@
 # timeout: 3600
 . "$(dirname "$0")/updates.bash"
 
-: "${KILLS:=${SANITIZE:+6}}"
-: "${KILLS:=16}"
+: "${KILLS:=6}"
 
 calls=mkdirat,unlinkat,renameat,renameat2,linkat,symlinkat,mknodat,pwrite64,write,ftruncate
 calls+=,fallocate,ioctl,fsync,fdatasync,syncfs,chmod,fchmod,fchmodat,fchownat,setxattr,removexattr

@@ -299,7 +299,7 @@ START_TEST(test_bits_flipped_and_sealed)
 	XXH64_hash_t dest = look("dest"), outside = look("outside");
 	struct bmf_error err;
 
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < 150; i++) {
 		make_good_journal();
 		for (uint64_t n = 1 + rng_below(&rng, 3); n > 0; n--)
 			raw[rng_below(&rng, raw_nbytes)] ^= (uint8_t)(1u << rng_below(&rng, 8));
@@ -416,7 +416,7 @@ START_TEST(test_symlink_race)
 	struct bmf_error err;
 	pthread_t thread;
 
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 30; i++) {
 		unlinkat(scratch_fd, "swapped", 0);
 		remove_tree("swapped");
 		ck_assert_int_eq(symlinkat("../outside", scratch_fd, "swapped"), 0);
