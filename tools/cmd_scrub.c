@@ -152,9 +152,8 @@ static int scrub(struct replica *replica, struct listing *listing, struct bmf_er
 	int r;
 
 	if (!replica->manifest.complete)
-		return fail_text(err, -EUCLEAN, "scrub", replica->path, NULL,
-				 "it is incomplete, as a sync in place was interrupted: sync it "
-				 "first");
+		return fail_text(err, -EUCLEAN, "scrub", replica->path, NULL, "%s: sync it first",
+				 manifest_why_incomplete(&replica->manifest));
 	progress_begin(&listing->progress, "proving", !(listing->options->given & OPTION_QUIET));
 	r = scrub_run(replica, &options, &result, err);
 	if (r == 0)

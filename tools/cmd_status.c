@@ -119,7 +119,10 @@ static json_t *replica_json(const struct status *status)
 	json_t *object = json_object(), *images = json_array();
 
 	json_put_uuid(object, "uuid", &manifest->replica);
-	json_put_uuid(object, "source", &manifest->source);
+	if (manifest_is_adopted(manifest))
+		json_object_set_new(object, "source", json_null());
+	else
+		json_put_uuid(object, "source", &manifest->source);
 	json_put_checkpoint(object, "checkpoint", manifest->checkpoint, &manifest->checkpoint_uuid);
 	json_put_bool(object, "complete", manifest->complete);
 	json_put_bool(object, "to_recover", status->to_recover);
@@ -260,9 +263,13 @@ static void print_replica(const struct status *status, const char *path)
 
 	for (size_t i = 0; i < manifest->nimages; i++)
 		bytes += manifest->images[i].stamp.size;
-	printf("replica %s of source %s\n", bmf_uuid_format(&manifest->replica, uuid),
-	       bmf_uuid_format(&manifest->source, source));
-	if (manifest->complete)
+	printf("replica %s of %s%s\n", bmf_uuid_format(&manifest->replica, uuid),
+	       manifest_is_adopted(manifest) ? "any source" : "source ",
+	       manifest_is_adopted(manifest) ? "" : bmf_uuid_format(&manifest->source, source));
+	if (manifest_is_adopted(manifest))
+		printf("adopted at %s: the next sync compares it with its source\n",
+		       text_time(manifest->time_ns, when));
+	else if (manifest->complete)
 		printf("complete at checkpoint %llu (%s) since %s, %zu images, %s\n",
 		       (unsigned long long)manifest->checkpoint,
 		       bmf_uuid_format(&manifest->checkpoint_uuid, uuid),

@@ -104,6 +104,13 @@ const struct manifest_image *manifest_find_path(const struct manifest *manifest,
 	return found ? *found : NULL;
 }
 
+const char *manifest_why_incomplete(const struct manifest *manifest)
+{
+	return manifest_is_adopted(manifest)
+		       ? "it was adopted, and no sync has compared it yet"
+		       : "it is incomplete, as a sync in place was interrupted";
+}
+
 int manifest_sort(struct manifest *manifest)
 {
 	if (manifest->nimages == 0)

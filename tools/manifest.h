@@ -60,6 +60,9 @@ static inline bool manifest_is_adopted(const struct manifest *manifest)
 	return bmf_uuid_is_none(&manifest->source) && !bmf_uuid_is_none(&manifest->replica);
 }
 
+/* For people: why there is no telling what an incomplete one should be. */
+const char *manifest_why_incomplete(const struct manifest *manifest);
+
 #define MANIFEST_NAME "replica"
 #define MANIFEST_LIMIT ((size_t)1 << 30) /* bytes: a larger one isn't ours */
 

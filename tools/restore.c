@@ -56,10 +56,9 @@ static int make_from_live(struct restore *restore, const struct checkpoint *delt
 	int r;
 
 	if (!replica->manifest.complete)
-		return fail_text(
-			restore->err, -ESTALE, "restore", replica->path, NULL,
-			"it is incomplete, as a sync in place was interrupted; sync again, "
-			"or restore a checkpoint that is kept as a tree");
+		return fail_text(restore->err, -ESTALE, "restore", replica->path, NULL,
+				 "%s; sync, or restore a checkpoint that is kept as a tree",
+				 manifest_why_incomplete(&replica->manifest));
 	r = tree_read(replica->path, replica->fd, TREE_STAMPS | TREE_ONE_FILESYSTEM, &live,
 		      restore->err);
 	if (r < 0)

@@ -50,6 +50,10 @@ list_tree d | grep -v '^\. d ' | diff before - >&2 || fail "adoption changed the
 assert_eq "$(json '.images_known, .gave_up_update' adopt.json | xargs)" "0 false" "of the adoption"
 "$MIRRORCTL" recover d >out || :
 assert_contains "$(cat out)" "it was adopted"
+assert_contains "$("$MIRRORCTL" status d)" "of any source"
+assert_eq "$("$MIRRORCTL" status --json d | jq .replica.source)" null "source of an adopted replica"
+assert_fails "$MIRRORCTL" scrub d
+assert_contains "$stderr" "it was adopted, and no sync has compared it yet: sync it first"
 must_sync 0 s d --dry-run
 assert_eq "$(json '[.full_copies[] | select(.reason == "adopted") | .by_digest] | any')" true \
 	"by digest, of a dry run"
