@@ -78,27 +78,26 @@ assert_restores d "$oldest"
 # killed at any of the calls by which that is done
 killed=0
 for call in fsync renameat ftruncate write; do
-	for when in $((1 + RANDOM % 6)); do
-		change s
-		if kill_at $call "$when" "$MIRRORCTL" sync --quiet --keep 3 s d; then
-			killed=$((killed + 1))
-		fi
-		if [ -e d/.mirrorfs/journal ]; then
-			refused "mirrorctl recover" "$MIRRORCTL" restore d out
-			assert_contains "$("$MIRRORCTL" status d)" "mirrorctl recover 'd'"
-		fi
-		"$MIRRORCTL" recover --quiet d
-		at=$(at_checkpoint d)
-		[ -e "of.$at" ] || remember s "$at"
-		# what was overwritten can still be had
-		# shellcheck disable=SC2046
-		assert_kept d $(numbers d)
-		[ "$(numbers d | wc -w)" -ge 2 ] || fail "killed at $call $when: kept only $(numbers d)"
-		must_sync 0 s d --keep 3
-		remember s
-		[ "$(numbers d | wc -w)" = 2 ] || fail "kept $(numbers d)"
-		assert_eq "$(numbers d | cut -d ' ' -f 1)" "$at" "the last one that is kept"
-	done
+	when=$((1 + RANDOM % 6))
+	change s
+	if kill_at $call "$when" "$MIRRORCTL" sync --quiet --keep 3 s d; then
+		killed=$((killed + 1))
+	fi
+	if [ -e d/.mirrorfs/journal ]; then
+		refused "mirrorctl recover" "$MIRRORCTL" restore d out
+		assert_contains "$("$MIRRORCTL" status d)" "mirrorctl recover 'd'"
+	fi
+	"$MIRRORCTL" recover --quiet d
+	at=$(at_checkpoint d)
+	[ -e "of.$at" ] || remember s "$at"
+	# what was overwritten can still be had
+	# shellcheck disable=SC2046
+	assert_kept d $(numbers d)
+	[ "$(numbers d | wc -w)" -ge 2 ] || fail "killed at $call $when: kept only $(numbers d)"
+	must_sync 0 s d --keep 3
+	remember s
+	[ "$(numbers d | wc -w)" = 2 ] || fail "kept $(numbers d)"
+	assert_eq "$(numbers d | cut -d ' ' -f 1)" "$at" "the last one that is kept"
 done
 [ "$killed" -gt 1 ] || fail "killed only $killed times"
 

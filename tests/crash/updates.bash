@@ -159,6 +159,7 @@ each_way() {
 		must_sync 0 m "$d"
 		"$1"
 	done
+	# shellcheck disable=SC2034 # of those who source this
 	mode=(--in-place) what="$fs in place"
 	"$1"
 	unmount m

@@ -79,12 +79,15 @@ assert_incremental() {
 	bytes_total=$((bytes_total + $(synced bytes_total)))
 }
 
-# look_at_disks FS: what was acknowledged is there; the sync after the cut takes the
+# look_at_disks FS: what was acknowledged is there; the replica is at one checkpoint, or is brought to
+# one without the source, and its digests are right; the sync after the cut takes the
 # bitmaps' word for it, copies nothing else, and makes the replica what the source is
 look_at_disks() {
 	mount_disks "$1"
 	units=$((units + $(client cutcheck s/images acknowledged))) ||
 		fail "not all that was acknowledged is there"
+	"$MIRRORCTL" recover --quiet r/images || fail "recover: exit code $?"
+	"$MIRRORCTL" scrub r/images >scrub.out || fail "scrub: $(cat scrub.out)"
 	"$MIRRORCTL" status --json s/images >status.json
 	sync_trees s/images r/images
 	full_copies=$((full_copies + $(number_of '.full_copies | length' "$work/sync.json")))
