@@ -8,9 +8,7 @@
 #include "tools/json.h"
 #include "tools/output.h"
 #include "tools/stop.h"
-#include "tools/text.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -54,19 +52,11 @@ int cmd_adopt(const struct command *command, char *const args[], const struct op
 {
 	struct adopt_result result;
 	struct bmf_error err = { 0 };
-	char name[TEXT_NAME];
 	int r;
 
-	(void)command;
 	stop_catch();
 	r = adopt_run(args[0], &result, &err);
-	if (r == 0)
-		return report(&result, options);
-	if (r == -ECANCELED && stop_signal()) {
-		output_error("adopt '%s': stopped by a signal; run it again",
-			     text_quote(args[0], name, sizeof(name)));
-		return EXIT_SIGNAL + stop_signal();
-	}
-	output_error("%s", err.text);
-	return EXIT_FAILURE;
+	return r == 0 ? report(&result, options)
+		      : output_failure(command->name, args[0], "run it again", EXIT_FAILURE, r,
+				       &err);
 }

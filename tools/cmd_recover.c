@@ -10,7 +10,6 @@
 #include "tools/stop.h"
 #include "tools/text.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -58,19 +57,13 @@ static int report(const struct manifest *manifest, bool found, const struct opti
 	return manifest->complete ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void warn(void *arg, const char *text)
-{
-	(void)arg;
-	output_error("warning: %s", text);
-}
-
 static int recover(struct replica *replica, const struct options *options, struct bmf_error *err)
 {
 	struct publish_report published;
 	int r = publish(replica, &published, err), status = EXIT_FAILURE;
 
 	if (r == 0) {
-		publish_tell(&published, warn, NULL);
+		publish_tell(&published, output_warning, NULL);
 		status = report(&replica->manifest, published.found, options);
 	}
 	publish_report_destroy(&published);
@@ -81,24 +74,15 @@ int cmd_recover(const struct command *command, char *const args[], const struct 
 {
 	struct replica replica;
 	struct bmf_error err = { 0 };
-	char name[TEXT_NAME];
 	int r;
 
-	(void)command;
 	stop_catch();
 	r = replica_open_alone(args[0], &replica, &err);
 	if (r == 0) {
 		r = recover(&replica, options, &err);
 		replica_close(&replica);
 	}
-	if (r == -ECANCELED && stop_signal()) {
-		output_error("recover '%s': stopped by a signal; run it again",
-			     text_quote(args[0], name, sizeof(name)));
-		return EXIT_SIGNAL + stop_signal();
-	}
-	if (r < 0) {
-		output_error("%s", err.text);
-		return EXIT_FAILURE;
-	}
-	return r;
+	return r < 0 ? output_failure(command->name, args[0], "run it again", EXIT_FAILURE, r,
+				      &err)
+		     : r;
 }

@@ -168,10 +168,8 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 	struct publish_report published = { 0 };
 	struct replica replica;
 	struct bmf_error err = { 0 };
-	char name[TEXT_NAME];
 	int r;
 
-	(void)command;
 	listing.repair = (struct scrub_repair){ .done = on_done, .arg = &listing };
 	stop_catch();
 	if (options->given & OPTION_JSON)
@@ -179,6 +177,7 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 	r = replica_open_alone(args[0], &replica, &err);
 	if (r == 0) {
 		r = publish(&replica, &published, &err);
+		publish_tell(&published, output_warning, NULL);
 		publish_report_destroy(&published);
 		if (r == 0)
 			r = scrub(&replica, &listing, &err);
@@ -186,14 +185,6 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 	}
 	scrub_repair_destroy(&listing.repair);
 	json_decref(listing.found);
-	if (r == -ECANCELED && stop_signal()) {
-		output_error("scrub '%s': stopped by a signal",
-			     text_quote(args[0], name, sizeof(name)));
-		return EXIT_SIGNAL + stop_signal();
-	}
-	if (r < 0) {
-		output_error("%s", err.text);
-		return EXIT_VERIFY_ERROR;
-	}
-	return r;
+	return r < 0 ? output_failure(command->name, args[0], NULL, EXIT_VERIFY_ERROR, r, &err)
+		     : r;
 }

@@ -11,7 +11,6 @@
 #include "tools/text.h"
 #include "tools/verify.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 struct listing {
@@ -100,27 +99,17 @@ int cmd_verify(const struct command *command, char *const args[], const struct o
 						 .progress = on_progress,
 						 .arg = &listing };
 	struct verify_result result;
-	char name[TEXT_NAME];
 	struct bmf_error err;
 	int r, status;
 
-	(void)command;
 	stop_catch();
 	if (options->given & OPTION_JSON)
 		listing.differences = json_array();
 	progress_begin(&listing.progress, "comparing", !(options->given & OPTION_QUIET));
 	r = verify_run(args[0], args[1], &verify_options, &result, &err);
 	progress_end(&listing.progress);
-	if (r == -ECANCELED && stop_signal()) {
-		output_error("verify '%s': stopped by a signal",
-			     text_quote(args[1], name, sizeof(name)));
-		status = EXIT_SIGNAL + stop_signal();
-	} else if (r < 0) {
-		output_error("%s", err.text);
-		status = EXIT_VERIFY_ERROR;
-	} else {
-		status = report(&listing, &result);
-	}
+	status = r < 0 ? output_failure(command->name, args[1], NULL, EXIT_VERIFY_ERROR, r, &err)
+		       : report(&listing, &result);
 	json_decref(listing.differences);
 	return status;
 }

@@ -2,7 +2,10 @@
 /* output.c - stdout and its errors, and the one form that messages on stderr have */
 #include "config.h"
 
+#include "tools/command.h"
 #include "tools/output.h"
+#include "tools/stop.h"
+#include "tools/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -25,4 +28,25 @@ void output_error(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
+}
+
+void output_warning(void *arg, const char *text)
+{
+	(void)arg;
+	output_error("warning: %s", text);
+}
+
+int output_failure(const char *verb, const char *path, const char *again, int status, int r,
+		   const struct bmf_error *err)
+{
+	char name[TEXT_NAME];
+
+	if (r == -ECANCELED && stop_signal()) {
+		output_error("%s '%s': stopped by a signal%s%s", verb,
+			     text_quote(path, name, sizeof(name)), again ? "; " : "",
+			     again ? again : "");
+		return EXIT_SIGNAL + stop_signal();
+	}
+	output_error("%s", err->text);
+	return status;
 }
