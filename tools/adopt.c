@@ -40,9 +40,9 @@ static int publish_first(struct replica *replica, struct adopt_result *result,
 	if (!replica->has_manifest) {
 		r = journal_open(replica->store->dir_fd);
 		if (r < 0)
-			return r == -ENOENT ? 0
-					    : fail_errno(err, r, "open journal of", replica->path,
-							 NULL);
+			return r == -ENOENT
+				       ? 0
+				       : fail_errno(err, r, "open journal of", replica->path, NULL);
 		close(r);
 		result->gave_up = true;
 		bmf_error_set(&result->why, -EBADMSG, "the replica's own state is damaged");

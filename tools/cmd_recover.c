@@ -82,7 +82,6 @@ int cmd_recover(const struct command *command, char *const args[], const struct 
 		r = recover(&replica, options, &err);
 		replica_close(&replica);
 	}
-	return r < 0 ? output_failure(command->name, args[0], "run it again", EXIT_FAILURE, r,
-				      &err)
+	return r < 0 ? output_failure(command->name, args[0], "run it again", EXIT_FAILURE, r, &err)
 		     : r;
 }

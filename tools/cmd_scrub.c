@@ -185,6 +185,5 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 	}
 	scrub_repair_destroy(&listing.repair);
 	json_decref(listing.found);
-	return r < 0 ? output_failure(command->name, args[0], NULL, EXIT_VERIFY_ERROR, r, &err)
-		     : r;
+	return r < 0 ? output_failure(command->name, args[0], NULL, EXIT_VERIFY_ERROR, r, &err) : r;
 }

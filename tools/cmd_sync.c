@@ -93,8 +93,8 @@ static void print_full_copy(const struct sync_full_copy *copy, bool dry_run)
 	else if (dry_run)
 		printf("would compare by digest: '%s': %s\n", name, full_text(copy->reason));
 	else
-		printf("compared by digest: '%s': %s; %s differed\n", name,
-		       full_text(copy->reason), text_bytes(copy->bytes, differed));
+		printf("compared by digest: '%s': %s; %s differed\n", name, full_text(copy->reason),
+		       text_bytes(copy->bytes, differed));
 }
 
 static void print_full_copies(const struct sync_result *result)

@@ -28,8 +28,7 @@ struct digest_compare {
 /* Of a replica's digests with that key.  0 or -ENOMEM. */
 int digest_compare_init(const struct digests_key *key, struct digest_compare *ret);
 
-/* A digester_take.  -ECANCELED: a signal asked to stop. */
-int digest_compare_take(void *compare, uint64_t first_block, uint64_t n,
-			const struct digest *digests);
+/* A digester_take, whose arg is a struct digest_compare.  -ECANCELED: a signal asked to stop. */
+int digest_compare_take(void *arg, uint64_t first_block, uint64_t n, const struct digest *digests);
 
 #endif

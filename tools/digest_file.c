@@ -48,8 +48,8 @@ static int give_data(struct digest_file *file, struct digester *digester, uint64
 {
 	while (file->offset < end) {
 		uint64_t left = end - file->offset;
-		ssize_t got = read_some(
-			file, left < DIGEST_FILE_BUFFER ? (size_t)left : DIGEST_FILE_BUFFER);
+		size_t n = left < file->buffer_nbytes ? (size_t)left : file->buffer_nbytes;
+		ssize_t got = read_some(file, n);
 		int r;
 
 		if (stop_signal())

@@ -12,14 +12,14 @@
 
 #include <stdint.h>
 
-#define DIGEST_FILE_BUFFER ((size_t)1 << 20)
-
 struct digest_file {
 	int fd;	       /* O_RDONLY will do; borrowed */
 	uint64_t size; /* of the image, in bytes: what the file hasn't got of it is zeros */
 	unsigned int block_shift;
-	void *buffer; /* DIGEST_FILE_BUFFER bytes; the caller's */
-	/* Gets the blocks that the disk can't give, which are zeros to digester.  NULL: that fails. */
+	void *buffer; /* the caller's */
+	size_t buffer_nbytes;
+	/* Gets the blocks that the disk can't give, which are zeros to digester.  NULL: that fails.
+	 */
 	struct bmf_bits *unreadable;
 
 	/* Told of every step forward; may be NULL. */

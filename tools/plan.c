@@ -382,8 +382,7 @@ static int plan_by_place(struct planner *p, struct plan_node *node)
 	fd = tree_open(p->in->source, node->source);
 	if (fd < 0)
 		return 0; /* it has left meanwhile, and whoever copies it will see that */
-	claim_image(p, node, file,
-		    manifest_find_path(p->in->manifest, node->source->first->path));
+	claim_image(p, node, file, manifest_find_path(p->in->manifest, node->source->first->path));
 	node->by_digest = true;
 	if (node->reason == FULL_GONE)
 		node->reason = FULL_TOUCHED;

@@ -80,8 +80,9 @@ static int check_journal(struct publish *p)
 	if (p->header.from == manifest->checkpoint &&
 	    bmf_uuid_equal(&p->header.from_uuid, &manifest->checkpoint_uuid))
 		return 0;
-	return fail_text(p->err, -ESTALE, "publish update of", p->replica->path, NULL,
-			 "its journal begins at another checkpoint than the replica is at; " GIVE_UP);
+	return fail_text(
+		p->err, -ESTALE, "publish update of", p->replica->path, NULL,
+		"its journal begins at another checkpoint than the replica is at; " GIVE_UP);
 }
 
 /* ---- P2 ---- */

@@ -96,10 +96,11 @@ static int read_replica(struct replica *replica, const struct bmf_uuid *source,
 		if (r < 0)
 			return fail_errno(err, r, "read destination", replica->path, NULL);
 		if (r > 0)
-			return fail_text(err, -ENOTEMPTY, "open destination", replica->path, NULL,
-					 "not empty and not a replica; choose an empty directory, "
-					 "or one that doesn't exist yet; or, if it is a copy of the "
-					 "source: mirrorctl adopt");
+			return fail_text(
+				err, -ENOTEMPTY, "open destination", replica->path, NULL,
+				"not empty and not a replica; choose an empty directory, "
+				"or one that doesn't exist yet; or, if it is a copy of the "
+				"source: mirrorctl adopt");
 		return 0;
 	}
 	if (r < 0)
@@ -218,9 +219,10 @@ static int read_any(struct replica *replica, struct bmf_error *err)
 	replica->has_manifest = r == 0;
 	if (r == -ENOENT &&
 	    fstatat(replica->fd, BMF_STATE_DIR "/" BMF_STATE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return fail_text(err, -EINVAL, "adopt", replica->path, NULL,
-				 "it is a source, or a copy of one with its state; if it is a copy, "
-				 "remove its " BMF_STATE_DIR " first");
+		return fail_text(
+			err, -EINVAL, "adopt", replica->path, NULL,
+			"it is a source, or a copy of one with its state; if it is a copy, "
+			"remove its " BMF_STATE_DIR " first");
 	return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 

@@ -36,8 +36,8 @@ int replica_open(const char *path, const struct source_view *view, const struct 
 int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err);
 
 /*
- * Opens any directory that can be a replica's, to be written to; has_manifest says whether it is one
- * already.  A manifest that is damaged counts as none.  Refuses a source.
+ * Opens any directory that can be a replica's, to be written to; has_manifest says whether it is
+ * one already.  A manifest that is damaged counts as none.  Refuses a source.
  */
 int replica_open_any(const char *path, struct replica *ret, struct bmf_error *err);
 
@@ -58,8 +58,8 @@ int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_
 int replica_open_digests(const struct replica *replica);
 
 /*
- * Removes, not durably, the digests of images that the manifest doesn't have.  What can't be removed
- * now will be the next time; it is in nobody's way.
+ * Removes, not durably, the digests of images that the manifest doesn't have.  What can't be
+ * removed now will be the next time; it is in nobody's way.
  */
 void replica_trim_digests(const struct replica *replica, int digests_fd);
 

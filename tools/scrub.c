@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BUFFER ((size_t)1 << 20)
+
 struct scrub {
 	const struct replica *replica;
 	const struct scrub_options *options;
@@ -32,8 +34,8 @@ struct scrub {
 	const struct manifest_image *image;
 	int fd;
 	struct bmf_stamp as_read;
-	uint64_t size, there;	 /* as it should be, and as it is */
-	struct digests *digests; /* NULL: there are none */
+	uint64_t size, there;	     /* as it should be, and as it is */
+	struct digests *digests;     /* NULL: there are none */
 	struct bmf_bits *unreadable; /* blocks; digests come later than what they are made from */
 	/* What was found last, to be joined with what follows it. */
 	bool pending;
@@ -146,6 +148,7 @@ static int prove(struct scrub *s, const struct digests_key *key)
 				    .size = s->size,
 				    .block_shift = key->block_shift,
 				    .buffer = s->buffer,
+				    .buffer_nbytes = BUFFER,
 				    .tick = tick,
 				    .tick_arg = s };
 	struct digester *digester;
@@ -264,7 +267,7 @@ int scrub_run(const struct replica *replica, const struct scrub_options *options
 			       .result = ret,
 			       .err = err,
 			       .digests_fd = replica_open_digests(replica),
-			       .buffer = malloc(DIGEST_FILE_BUFFER) };
+			       .buffer = malloc(BUFFER) };
 	struct timespec begin, end;
 	int r;
 

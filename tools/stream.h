@@ -57,7 +57,7 @@ struct stream_header {
 
 /* Where a file's content comes from. */
 enum stream_kind {
-	STREAM_NONE = 0,  /* not a regular file */
+	STREAM_NONE = 0, /* not a regular file */
 	/* What the image with that UUID has at from, all of it; in a journal: the file with that
 	   stamp. */
 	STREAM_SAME = 1,

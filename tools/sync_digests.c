@@ -49,11 +49,11 @@ static int take_anew(struct sync *s, struct digest_update *update, uint64_t size
 	struct digest_file file = { .fd = s->copy.dest_fd,
 				    .size = size,
 				    .buffer = s->copy.buffer,
+				    .buffer_nbytes = COPY_BUFFER,
 				    .tick = tick,
 				    .tick_arg = s };
 	int r;
 
-	_Static_assert(COPY_BUFFER >= DIGEST_FILE_BUFFER, "it is shared");
 	if (file.fd < 0)
 		return file.fd;
 	posix_fadvise(file.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -66,9 +66,8 @@ static int open_record(struct sync *s, const struct plan_node *node, struct dige
 {
 	struct digests_key key = key_of(s, &node->had);
 	struct bmf_error why;
-	int r = node->proved
-			? digests_open(&bmf_io_posix, s->digests_fd, &key, false, ret, &why)
-			: -ENOENT;
+	int r = node->proved ? digests_open(&bmf_io_posix, s->digests_fd, &key, false, ret, &why)
+			     : -ENOENT;
 
 	return r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT ? 0 : r;
 }

@@ -88,7 +88,8 @@ static int check_space(const struct stage *stage)
 	if (need <= have || fs.f_blocks == 0) /* some can't tell */
 		return 0;
 	return fail_text(s->err, -ENOSPC, "stage update of", s->replica.path, NULL,
-			 "it takes %s, and %s are free there", text_bytes(need, wanted), text_bytes(have, there));
+			 "it takes %s, and %s are free there", text_bytes(need, wanted),
+			 text_bytes(have, there));
 }
 
 /* ---- G2 ---- */
@@ -433,8 +434,8 @@ static int explain_full(struct sync *s, int r)
 
 	if (r != -ENOSPC && r != -EDQUOT)
 		return r;
-	return bmf_error_set(s->err, r,
-			     "%s; nothing was changed: make room, or sync with --in-place", why.text);
+	return bmf_error_set(
+		s->err, r, "%s; nothing was changed: make room, or sync with --in-place", why.text);
 }
 
 int sync_stage(struct sync *s, const struct bmf_state *state)

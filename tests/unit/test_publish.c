@@ -78,9 +78,9 @@ static int see(const char *path, const struct stat *st, int kind, struct FTW *ft
 		n = readlink(path, (char *)bytes, sizeof(bytes));
 	}
 	/* the order of a directory's names is the filesystem's */
-	seen += XXH3_64bits_withSeed(bytes, n > 0 ? (size_t)n : 0,
-				     XXH3_64bits_withSeed(path, strlen(path),
-							  XXH3_64bits(&meta, sizeof(meta))));
+	seen += XXH3_64bits_withSeed(
+		bytes, n > 0 ? (size_t)n : 0,
+		XXH3_64bits_withSeed(path, strlen(path), XXH3_64bits(&meta, sizeof(meta))));
 	return 0;
 }
 
@@ -260,8 +260,7 @@ START_TEST(test_good)
 	ck_assert_int_eq(read(fd, bytes, sizeof(bytes)), (ssize_t)IMAGE_SIZE + 500);
 	close(fd);
 	for (size_t i = 0; i < IMAGE_SIZE + 500; i++)
-		ck_assert_int_eq(bytes[i],
-				 (i >= 4096 && i < 12288) || i >= IMAGE_SIZE ? 0 : 'o');
+		ck_assert_int_eq(bytes[i], (i >= 4096 && i < 12288) || i >= IMAGE_SIZE ? 0 : 'o');
 	ck_assert_int_ne(faccessat(scratch_fd, "dest/dir/deep/file", F_OK, 0), 0);
 }
 END_TEST
@@ -271,7 +270,7 @@ START_TEST(test_cut_off)
 	XXH64_hash_t dest = look("dest"), outside = look("outside");
 
 	make_good_journal();
-	for (size_t nbytes = 0; nbytes < raw_nbytes; nbytes += nbytes > 1500 ? 97 : 1)
+	for (size_t nbytes = 0; nbytes<raw_nbytes; nbytes += nbytes> 1500 ? 97 : 1)
 		refused(nbytes, NULL, dest, outside);
 }
 END_TEST
@@ -282,7 +281,7 @@ START_TEST(test_bit_flipped)
 	XXH64_hash_t dest = look("dest"), outside = look("outside");
 
 	make_good_journal();
-	for (size_t i = 0; i < raw_nbytes; i += i > 1500 ? 97 : 1) {
+	for (size_t i = 0; i<raw_nbytes; i += i> 1500 ? 97 : 1) {
 		uint8_t bit = (uint8_t)(1u << rng_below(&rng, 8));
 
 		raw[i] ^= bit;
@@ -352,7 +351,8 @@ START_TEST(test_hostile)
 	REFUSED("an image twice", raw_image("a", STREAM_SAME, IMAGE_SIZE),
 		raw_image("b", STREAM_SAME, IMAGE_SIZE));
 	REFUSED("make no sense", raw_image("a", STREAM_SAME, IMAGE_SIZE), raw_link("nodir/b"));
-	REFUSED("make no sense", raw_image("a", STREAM_SAME, IMAGE_SIZE), raw_link("b"), raw_dir("b"));
+	REFUSED("make no sense", raw_image("a", STREAM_SAME, IMAGE_SIZE), raw_link("b"),
+		raw_dir("b"));
 	REFUSED(NULL, raw_record_announced(STREAM_NODE, frame, 10, 0xffffffff));
 	REFUSED(NULL, raw_image("image", STREAM_DELTA, IMAGE_SIZE), raw_content(1),
 		raw_zero(UINT64_MAX - 4095, 4096), raw_content_end(IMAGE_SIZE));

@@ -149,10 +149,9 @@ START_TEST(a_source_that_ends_early_reads_as_zeros)
 	struct rng rng = rng_start("a_source_that_ends_early_reads_as_zeros");
 	void *buffer = malloc(COPY_BUFFER);
 	struct file a = file_new("a"), b = file_new("b");
-	struct copy copy = { .source = &a.image,
-			     .sink = &copy_to_file,
-			     .dest_fd = b.fd,
-			     .buffer = buffer };
+	struct copy copy = {
+		.source = &a.image, .sink = &copy_to_file, .dest_fd = b.fd, .buffer = buffer
+	};
 
 	scribble(&rng, &a);
 	scribble(&rng, &b);
@@ -171,10 +170,9 @@ START_TEST(errors_are_told)
 {
 	void *buffer = malloc(COPY_BUFFER);
 	struct file a = file_new("a"), b = file_new("b");
-	struct copy copy = { .source = &a.image,
-			     .sink = &copy_to_file,
-			     .dest_fd = b.fd,
-			     .buffer = buffer };
+	struct copy copy = {
+		.source = &a.image, .sink = &copy_to_file, .dest_fd = b.fd, .buffer = buffer
+	};
 	int write_only, read_only;
 
 	ck_assert_int_eq(pwrite(a.fd, "x", 1, 5000), 1);
