@@ -22,6 +22,7 @@ static int print_json(const struct restore_result *result)
 	json_put_checkpoint(document, "checkpoint", result->checkpoint, &result->checkpoint_uuid);
 	json_put_number(document, "deltas", result->deltas);
 	json_put_number(document, "refused", result->nrefused);
+	json_put_number(document, "images_damaged", result->ndamaged);
 	return json_print(document);
 }
 
@@ -37,6 +38,14 @@ static int print_text(const struct restore_result *result, const char *out)
 			     (unsigned long long)result->nrefused,
 			     text_quote(result->first_refused ? result->first_refused : "?", name,
 					sizeof(name)));
+	if (result->ndamaged > 0)
+		output_error("warning: restored as they are: %llu image(s) that aren't what was "
+			     "written to the replica, such as '%s' at offset %llu; mirrorctl scrub "
+			     "tells all",
+			     (unsigned long long)result->ndamaged,
+			     text_quote(result->first_damaged ? result->first_damaged : "?", name,
+					sizeof(name)),
+			     (unsigned long long)result->first_offset);
 	return output_finish();
 }
 
@@ -50,7 +59,7 @@ static int report(const struct restore_result *result, const char *out,
 	else if (!(options->given & OPTION_QUIET))
 		r = print_text(result, out);
 	if (r == 0)
-		return EXIT_SUCCESS;
+		return result->ndamaged > 0 ? EXIT_RESTORED_DAMAGE : EXIT_SUCCESS;
 	output_error("write to standard output: %s; the tree itself is restored", fail_reason(r));
 	return EXIT_FAILURE;
 }

@@ -124,7 +124,7 @@ static json_t *replica_json(const struct status *status)
 	else
 		json_put_uuid(object, "source", &manifest->source);
 	json_put_checkpoint(object, "checkpoint", manifest->checkpoint, &manifest->checkpoint_uuid);
-	json_put_bool(object, "complete", manifest->complete);
+	json_put_bool(object, "complete", manifest->complete && !status->to_recover);
 	json_put_bool(object, "to_recover", status->to_recover);
 	json_put_time(object, "last_sync", manifest->time_ns);
 	for (size_t i = 0; i < manifest->nimages; i++) {
@@ -269,6 +269,12 @@ static void print_replica(const struct status *status, const char *path)
 	if (manifest_is_adopted(manifest))
 		printf("adopted at %s: the next sync compares it with its source\n",
 		       text_time(manifest->time_ns, when));
+	else if (status->to_recover)
+		printf("on its way from checkpoint %llu: an update of it was interrupted; to "
+		       "finish "
+		       "that: mirrorctl recover '%s'\n",
+		       (unsigned long long)manifest->checkpoint,
+		       text_quote(path, name, sizeof(name)));
 	else if (manifest->complete)
 		printf("complete at checkpoint %llu (%s) since %s, %zu images, %s\n",
 		       (unsigned long long)manifest->checkpoint,
@@ -279,9 +285,6 @@ static void print_replica(const struct status *status, const char *path)
 		printf("incomplete: a sync that began at %s hasn't ended; the next one makes it "
 		       "good\n",
 		       text_time(manifest->time_ns, when));
-	if (status->to_recover)
-		printf("an update of it was interrupted; to finish that: mirrorctl recover '%s'\n",
-		       text_quote(path, name, sizeof(name)));
 	checkpoints_show(&status->kept);
 }
 
@@ -301,7 +304,7 @@ static void print_warnings(const struct status *status, const char *path)
 
 	for (size_t i = 0; i < status->nimages; i++)
 		if (is_trouble(&status->images[i]))
-			printf("warning: '%s': %s; the next sync copies it in full\n",
+			printf("warning: '%s': %s; the next sync goes through all of it\n",
 			       text_quote(status->images[i].path, name, sizeof(name)),
 			       full_text(status->images[i].reason));
 	print_away(status, path);

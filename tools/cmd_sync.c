@@ -66,6 +66,7 @@ static int print_json(const struct sync_result *result)
 	json_put_number(document, "images_total", result->images);
 	json_put_number(document, "images_changed", result->images_changed);
 	json_put_number(document, "names_changed", result->names_changed);
+	json_put_number(document, "names_removed", result->names_removed);
 	json_put_number(document, "bytes_total", result->bytes_total);
 	json_put_number(document, "bytes_scanned", result->bytes_scanned);
 	json_put_number(document, "bytes_copied", result->bytes_copied);
@@ -113,6 +114,20 @@ static void print_full_copies(const struct sync_result *result)
 		       fresh == 1 ? " was" : "s were");
 }
 
+/* Everyday ones are what a replica is for; those of a directory that was adopted may be news. */
+static void print_removals(const struct sync_result *result)
+{
+	char name[TEXT_NAME];
+
+	if (result->names_removed > 0 && (result->dry_run || result->adopted))
+		printf("%s %llu name%s that the source hasn't, such as '%s'\n",
+		       result->dry_run ? "would remove" : "removed",
+		       (unsigned long long)result->names_removed,
+		       result->names_removed == 1 ? "" : "s",
+		       text_quote(result->first_removed ? result->first_removed : "?", name,
+				  sizeof(name)));
+}
+
 static int print_text(const struct sync_result *result)
 {
 	char copied[TEXT_BYTES], total[TEXT_BYTES], zeroed[TEXT_BYTES], percent[TEXT_PERCENT];
@@ -128,6 +143,7 @@ static int print_text(const struct sync_result *result)
 	       dry ? "would zero" : "zeroed", text_bytes(result->bytes_zeroed, zeroed),
 	       text_duration(result->seconds, seconds));
 	print_full_copies(result);
+	print_removals(result);
 	if (result->crash_bytes > 0)
 		printf("%s looked at only because mirrorfs crashed: %s\n", dry ? "would be" : "was",
 		       text_bytes(result->crash_bytes, copied));

@@ -27,6 +27,7 @@
 #define EXIT_USAGE 2
 #define EXIT_VERIFY_ERROR 2
 #define EXIT_FULL_COPY 3
+#define EXIT_RESTORED_DAMAGE 3
 #define EXIT_SNAPSHOT_BROKEN 4
 #define EXIT_SIGNAL 128 /* plus the signal's number */
 

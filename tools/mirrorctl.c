@@ -44,7 +44,7 @@ const struct command commands[] = {
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
 	  "of a mirrorfs, or its source directory when nothing is mounted.  DEST is made if\n"
-	  "it doesn't exist; else it has to be empty, or a replica of SOURCE.",
+	  "it doesn't exist; else it has to be empty, or a replica of SOURCE, or adopted.",
 	  cmd_sync },
 	{ "status", "DIRECTORY", 1, 1, OPTION_JSON, EXIT_USAGE,
 	  "show images, bitmaps, checkpoints and replicas",
@@ -57,7 +57,7 @@ const struct command commands[] = {
 	  "                       at, when it was seen, what it lacks, and what is kept only for "
 	  "it\n"
 	  "forget SOURCE REPLICA  forgets one that was given up, so that nothing is kept for it;\n"
-	  "                       if it comes back, it is copied in full\n\n"
+	  "                       if it comes back, it is compared by digest\n\n"
 	  "REPLICA is its UUID, the first eight characters of it or more, or where it is.",
 	  cmd_replica },
 	{ "recover", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET, EXIT_USAGE,

@@ -418,7 +418,8 @@ int plan_make(const struct plan_input *input, struct plan **ret, struct bmf_erro
 	plan->source = input->source;
 	plan->dest = input->dest;
 	plan->block_shift = input->state ? input->state->block_shift : BMF_BLOCK_SHIFT_DEFAULT;
-	plan->nodes = calloc(input->source->nnodes + 1, sizeof(*plan->nodes));
+	plan->nnodes = input->source->nnodes;
+	plan->nodes = calloc(plan->nnodes + 1, sizeof(*plan->nodes));
 	plan->claims = calloc(input->dest->nnodes + 1, sizeof(struct plan_node *));
 	if (!plan->nodes || !plan->claims)
 		r = bmf_error_set(err, -ENOMEM, "plan: %s", fail_reason(-ENOMEM));
@@ -440,7 +441,7 @@ void plan_free(struct plan *plan)
 {
 	if (!plan)
 		return;
-	for (size_t i = 0; plan->nodes && i < plan->source->nnodes; i++) {
+	for (size_t i = 0; plan->nodes && i < plan->nnodes; i++) {
 		bmf_bits_free(plan->nodes[i].bits);
 		free(plan->nodes[i].aside);
 	}

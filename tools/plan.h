@@ -52,6 +52,7 @@ struct plan_node {
 struct plan {
 	struct tree *source, *dest; /* borrowed */
 	struct plan_node *nodes;    /* one for each of source->nodes */
+	size_t nnodes;		    /* also when source has gone: see plan_free */
 	struct plan_node **claims;  /* one for each of dest->nodes: who takes it, or NULL */
 	unsigned int block_shift;
 	uint64_t images, images_changed;
@@ -75,7 +76,7 @@ struct plan_input {
 #define PLAN_STAGING ".mirrorfs/staging"
 
 int plan_make(const struct plan_input *input, struct plan **ret, struct bmf_error *err);
-void plan_free(struct plan *plan);
+void plan_free(struct plan *plan); /* NULL is allowed; the trees may have been freed */
 
 /*
  * The replica's file of an image, or NULL.  One that has got names outside of the replica

@@ -53,6 +53,7 @@ int publish_plan(struct publish *p)
 		plan->source = p->want.tree;
 		plan->dest = p->dest;
 		plan->block_shift = p->header.block_shift;
+		plan->nnodes = p->want.n;
 		plan->nodes = calloc(p->want.n + 1, sizeof(*plan->nodes));
 		plan->claims = calloc(p->dest->nnodes + 1, sizeof(struct plan_node *));
 	}

@@ -110,8 +110,9 @@ static int read_replica(struct replica *replica, const struct bmf_uuid *source,
 	    (source && bmf_uuid_equal(&replica->manifest.source, source)))
 		return 0;
 	return fail_text(err, -EEXIST, "open destination", replica->path, NULL,
-			 "it is a replica of another source (%s); choose another directory, or, if "
-			 "it is to be this one's from now on: mirrorctl adopt",
+			 "it is a replica of another source (%s), or this one has lost its state; "
+			 "choose another directory, or, if it is to be this one's from now on: "
+			 "mirrorctl adopt",
 			 bmf_uuid_format(&replica->manifest.source, uuid));
 }
 

@@ -13,6 +13,7 @@
 #include "tools/journal.h"
 #include "tools/restore.h"
 #include "tools/restore_deltas.h"
+#include "tools/restore_live.h"
 #include "tools/restore_out.h"
 #include "tools/tree_make.h"
 
@@ -36,38 +37,44 @@ static int failed(const struct restore *restore, int code, const char *verb, con
 }
 
 /* The replica's own files, which are to be what its manifest says. */
-static int copy_live(struct restore *restore, struct tree *live)
+static int copy_live(struct restore *restore, struct restore_live *live, struct tree *tree)
 {
-	const char *touched = checkpoints_touched(&restore->replica, live);
+	const struct manifest *manifest = &restore->replica.manifest;
 
-	if (touched)
-		return fail_text(
-			restore->err, -ESTALE, "restore", restore->replica.path, touched,
-			"somebody changed it since it was synced; sync again, or restore a "
-			"checkpoint that is kept as a tree");
-	return tree_copy(live, &restore->make, restore->out.path, restore->out.fd, restore->err);
+	for (size_t i = 0; i < manifest->nimages; i++) {
+		int fd = restore_live_open(live, manifest->by_path[i]);
+
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	return tree_copy(tree, &restore->make, restore->out.path, restore->out.fd, restore->err);
 }
 
 /* What the replica is at, or what deltas lead back to from there. */
 static int make_from_live(struct restore *restore, const struct checkpoint *delta)
 {
 	const struct replica *replica = &restore->replica;
-	struct tree *live;
+	struct restore_live live = { .replica = replica, .err = restore->err };
+	struct tree *tree;
 	int r;
 
 	if (!replica->manifest.complete)
 		return fail_text(restore->err, -ESTALE, "restore", replica->path, NULL,
 				 "%s; sync, or restore a checkpoint that is kept as a tree",
 				 manifest_why_incomplete(&replica->manifest));
-	r = tree_read(replica->path, replica->fd, TREE_STAMPS | TREE_ONE_FILESYSTEM, &live,
+	r = tree_read(replica->path, replica->fd, TREE_STAMPS | TREE_ONE_FILESYSTEM, &tree,
 		      restore->err);
 	if (r < 0)
 		return r;
-	r = delta ? restore_deltas(replica, live, &restore->kept, delta, &restore->make,
-				   restore->out.path, restore->out.fd, &restore->result->deltas,
-				   restore->err)
-		  : copy_live(restore, live);
-	tree_free(live);
+	live.tree = tree;
+	r = delta ? restore_deltas(&live, &restore->kept, delta, &restore->make, restore->out.path,
+				   restore->out.fd, &restore->result->deltas, restore->err)
+		  : copy_live(restore, &live, tree);
+	restore->result->ndamaged = live.ndamaged;
+	restore->result->first_damaged = live.first_damaged;
+	restore->result->first_offset = live.first_offset;
+	tree_free(tree);
 	return r;
 }
 
@@ -193,5 +200,6 @@ int restore(const char *dest, const char *at, const char *out, struct restore_re
 void restore_result_destroy(struct restore_result *result)
 {
 	free(result->first_refused);
+	free(result->first_damaged);
 	*result = (struct restore_result){ 0 };
 }

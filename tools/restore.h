@@ -20,6 +20,11 @@ struct restore_result {
 	uint64_t deltas;   /* that were applied */
 	uint64_t nrefused; /* files of which not everything could be set; one example */
 	char *first_refused;
+	/* Images of the replica that have blocks which no sync has written; restored as they are.
+	 */
+	uint64_t ndamaged;
+	char *first_damaged;
+	uint64_t first_offset;
 };
 
 /*

@@ -8,12 +8,11 @@
  * that the replica has, its content 4  the deltas are applied, the newest first; then the wanted
  * tree's metadata
  *
- * An image is known by its UUID, whatever its name was.  Its own file counts only as it was
- * published: somebody else's change of it is no part of any checkpoint.
+ * An image is known by its UUID, whatever its name was.  Its own file counts only if it is what
+ * was published (restore_live.h): somebody else's change of it is no part of any checkpoint.
  */
 #include "config.h"
 
-#include "tools/beneath.h"
 #include "tools/copy.h"
 #include "tools/fail.h"
 #include "tools/restore_deltas.h"
@@ -38,7 +37,7 @@ struct link {
 
 struct chain {
 	const struct replica *replica;
-	const struct tree *live;
+	struct restore_live *live;
 	struct link *links; /* borrowed; the newest first; the last lists the wanted tree */
 	size_t n;
 	struct tree_make *make;
@@ -165,28 +164,17 @@ static size_t find_image(const struct link *link, const struct bmf_uuid *image)
 	return link->by_image[low];
 }
 
-/* The replica's file of the image, as it was published. */
 static int copy_live(struct chain *chain, size_t index, const struct bmf_uuid *image)
 {
-	const struct manifest *manifest = &chain->replica->manifest;
-	const struct manifest_image *entry = manifest_find(manifest, image);
-	const struct tree_node *file = NULL;
-	bool touched = false;
-	int r, fd, path_fd;
+	const struct manifest_image *entry = manifest_find(&chain->replica->manifest, image);
+	int r, fd;
 
-	if (entry)
-		file = plan_find_file(chain->live, manifest, entry, &touched);
-	if (!file || touched)
-		return fail_text(chain->err, -ESTALE, "restore", chain->replica->path,
-				 entry ? entry->path : NULL,
-				 "somebody changed or removed it since it was synced, and older "
-				 "content of it is kept only as a delta");
-	path_fd = tree_open(chain->live, file);
-	fd = path_fd < 0 ? path_fd : beneath_reopen(path_fd, O_RDONLY);
-	if (path_fd >= 0)
-		close(path_fd);
+	if (!entry)
+		return fail_text(chain->err, -EBADMSG, "restore", chain->replica->path, NULL,
+				 "a kept delta needs an image that the replica doesn't have");
+	fd = restore_live_open(chain->live, entry);
 	if (fd < 0)
-		return failed(chain, fd, "open", entry->path);
+		return fd;
 	r = tree_make_copy(chain->make, index, fd);
 	close(fd);
 	return r;
@@ -333,12 +321,11 @@ static int make_tree(struct chain *chain, const char *path, int fd)
 	return r < 0 ? r : tree_make_end(chain->make, meta_of, want);
 }
 
-int restore_deltas(const struct replica *replica, const struct tree *live,
-		   const struct checkpoints *kept, const struct checkpoint *target,
-		   struct tree_make *make, const char *path, int fd, uint64_t *ret_deltas,
-		   struct bmf_error *err)
+int restore_deltas(struct restore_live *live, const struct checkpoints *kept,
+		   const struct checkpoint *target, struct tree_make *make, const char *path,
+		   int fd, uint64_t *ret_deltas, struct bmf_error *err)
 {
-	struct chain chain = { .replica = replica, .live = live, .make = make, .err = err };
+	struct chain chain = { .replica = live->replica, .live = live, .make = make, .err = err };
 	struct link *links = calloc(kept->n + 1, sizeof(*links));
 	int r;
 

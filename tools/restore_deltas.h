@@ -4,16 +4,16 @@
 #define TOOLS_RESTORE_DELTAS_H
 
 #include "tools/checkpoints.h"
+#include "tools/restore_live.h"
 #include "tools/tree_make.h"
 
 /*
- * In the empty directory fd.  The replica is complete, live is its tree with stamps.  make is
- * filled, and the caller's to destroy in any case; *ret_deltas: how many were applied.  0 or a
- * negative errno, with a message; -ECANCELED when a signal asked to stop.
+ * In the empty directory fd, from deltas and what live has.  make is filled, and the caller's to
+ * destroy in any case; *ret_deltas: how many were applied.  0 or a negative errno, with a message;
+ * -ECANCELED when a signal asked to stop.
  */
-int restore_deltas(const struct replica *replica, const struct tree *live,
-		   const struct checkpoints *kept, const struct checkpoint *target,
-		   struct tree_make *make, const char *path, int fd, uint64_t *ret_deltas,
-		   struct bmf_error *err);
+int restore_deltas(struct restore_live *live, const struct checkpoints *kept,
+		   const struct checkpoint *target, struct tree_make *make, const char *path,
+		   int fd, uint64_t *ret_deltas, struct bmf_error *err);
 
 #endif

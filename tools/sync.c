@@ -193,7 +193,7 @@ static int update_in_place(struct sync *s, const struct bmf_state *state)
 	int r = mark_incomplete(s, state);
 
 	if (r == 0)
-		r = update(s);
+		r = sync_explain_full(s, update(s));
 	/* a daemon that is gone has preserved nothing any more, nor has one that couldn't go on */
 	if (r == 0)
 		r = sync_explain(s, 0);
@@ -252,6 +252,23 @@ int sync_explain(struct sync *s, int r)
 	s->result->snapshot_broken = broken;
 	*s->err = why;
 	return why.code;
+}
+
+int sync_explain_full(struct sync *s, int r)
+{
+	struct bmf_error why = *s->err;
+	const char *way;
+
+	if (r != -ENOSPC && r != -EDQUOT)
+		return r;
+	if (!s->replica.manifest.complete)
+		way = "the replica is incomplete until a sync is finished: make room, and sync "
+		      "again";
+	else if (s->keep_delta)
+		way = "nothing was changed: make room";
+	else
+		way = "nothing was changed: make room, or sync with --in-place";
+	return bmf_error_set(s->err, r, "%s; %s", why.text, way);
 }
 
 static int run(struct sync *s, const char *source, const char *dest)

@@ -43,6 +43,9 @@ struct sync_result {
 	struct bmf_uuid from_uuid;
 	uint64_t images, images_changed;
 	uint64_t names_changed; /* steps taken to bring the names in line */
+	uint64_t names_removed; /* of these: what the source hasn't */
+	char *first_removed;	/* one of them; owned */
+	bool adopted;		/* the replica was, and this is the first sync since */
 	uint64_t bytes_total, bytes_scanned, bytes_copied, bytes_zeroed;
 	uint64_t armed_bytes, crash_bytes, gate_ns, names_ns;
 	uint64_t frozen_ns;   /* from the end of the pre-hook to the start of the post-hook */

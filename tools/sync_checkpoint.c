@@ -4,6 +4,7 @@
 
 #include "tools/fail.h"
 #include "tools/hooks.h"
+#include "tools/journal.h"
 #include "tools/stop.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
@@ -65,13 +66,28 @@ int sync_open_source(struct sync *s, const char *source, const char *dest,
 	return r < 0 ? r : source_view_state(&s->view, ret_state, s->err);
 }
 
+/* A dry run doesn't publish it, so it counts from where the replica's manifest is. */
+static int warn_of_journal(struct sync *s)
+{
+	struct stat st;
+
+	if (s->replica.fd < 0 ||
+	    fstatat(s->replica.fd, BMF_STATE_DIR "/" JOURNAL_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return sync_warn(s->result,
+			 "an update of the replica was committed, and would be published "
+			 "first: what that changes is counted once more");
+}
+
 int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *state)
 {
 	const struct bmf_uuid *source = state ? &state->source : NULL;
 	int r;
 
-	if (s->options->dry_run)
-		return replica_look(dest, &s->view, source, &s->replica, s->err);
+	if (s->options->dry_run) {
+		r = replica_look(dest, &s->view, source, &s->replica, s->err);
+		return r < 0 ? r : warn_of_journal(s);
+	}
 	r = replica_open(dest, &s->view, source, &s->replica, s->err);
 	if (r == 0)
 		r = sync_publish(s);

@@ -49,6 +49,9 @@ int sync_note_full(struct sync_result *result, const char *path, unsigned int re
  */
 int sync_explain(struct sync *sync, int r);
 
+/* r, and in err what to do about it if it is that the replica's disk is full. */
+int sync_explain_full(struct sync *sync, int r);
+
 /* What of the source is there to begin with: its state, NULL in a dry run of one without. */
 int sync_open_source(struct sync *sync, const char *source, const char *dest,
 		     struct bmf_state **ret_state);

@@ -74,6 +74,16 @@ static int plan_source(struct sync *s, struct plan_input *input)
 	return sync_explain(s, plan_once(s, input));
 }
 
+static void note_removals(struct sync *s)
+{
+	for (size_t i = 0; i < s->steps.n; i++) {
+		const struct name_step *step = &s->steps.steps[i];
+
+		if (step->kind == NAME_UNLINK || step->kind == NAME_RMDIR)
+			sync_note(&s->result->names_removed, &s->result->first_removed, step->path);
+	}
+}
+
 int sync_plan(struct sync *s, const struct bmf_state *state)
 {
 	struct sync_result *result = s->result;
@@ -100,6 +110,8 @@ int sync_plan(struct sync *s, const struct bmf_state *state)
 	result->armed_bytes = s->plan->armed_bytes;
 	result->crash_bytes = s->plan->crash_bytes;
 	result->names_changed = s->steps.n;
+	result->adopted = manifest_is_adopted(&s->replica.manifest);
+	note_removals(s);
 	s->flush_all = s->plan->images_changed + s->steps.n > FLUSH_EACH_MAX;
 	return 0;
 }

@@ -67,6 +67,7 @@ void sync_result_destroy(struct sync_result *result)
 		free(result->full[i].path);
 	for (size_t i = 0; i < result->nwarnings; i++)
 		free(result->warnings[i]);
+	free(result->first_removed);
 	free(result->full);
 	free(result->warnings);
 	*result = (struct sync_result){ 0 };

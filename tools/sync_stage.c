@@ -427,24 +427,13 @@ static int commit(struct stage *stage)
 	return r < 0 ? fail_journal(stage, r, "commit") : 0;
 }
 
-/* Says what to do about a disk that is full. */
-static int explain_full(struct sync *s, int r)
-{
-	struct bmf_error why = *s->err;
-
-	if (r != -ENOSPC && r != -EDQUOT)
-		return r;
-	return bmf_error_set(
-		s->err, r, "%s; nothing was changed: make room, or sync with --in-place", why.text);
-}
-
 int sync_stage(struct sync *s, const struct bmf_state *state)
 {
 	struct stage stage = { .sync = s, .journal = { .dir_fd = -1, .staging_fd = -1, .fd = -1 } };
 	int r = journal_begin(s->replica.store->dir_fd, &stage.journal);
 
 	if (r < 0)
-		return explain_full(s, fail_journal(&stage, r, "begin"));
+		return sync_explain_full(s, fail_journal(&stage, r, "begin"));
 	r = check_space(&stage);
 	if (r == 0)
 		r = stage_images(&stage);
@@ -463,5 +452,5 @@ int sync_stage(struct sync *s, const struct bmf_state *state)
 	stream_writer_free(stage.writer);
 	free(stage.order);
 	journal_end(&stage.journal);
-	return explain_full(s, r);
+	return sync_explain_full(s, r);
 }

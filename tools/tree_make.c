@@ -58,6 +58,7 @@ static int make_plan(struct tree_make *make, struct tree *want)
 		return -ENOMEM;
 	plan->source = want;
 	plan->dest = make->have;
+	plan->nnodes = want->nnodes;
 	plan->nodes = calloc(want->nnodes + 1, sizeof(*plan->nodes));
 	plan->claims = calloc(make->have->nnodes + 1, sizeof(struct plan_node *));
 	if (!plan->nodes || !plan->claims)

@@ -75,6 +75,35 @@ assert_restores d "${kept[0]}"
 cp delta "$delta"
 assert_restores d "$oldest"
 
+# a copy of the whole replica is as good: its digests prove it
+cp -a d copied
+assert_restores copied "$oldest"
+assert_restores copied "$(at_checkpoint d)"
+printf x | dd of=copied/same.raw bs=1 seek=9 conv=notrunc status=none
+refused "'copied/same.raw': somebody changed" "$MIRRORCTL" restore copied out
+rm -rf copied
+
+# What the disk has damaged, with nobody changing the file, is restored as it is, and said.
+printf '%9000s' "a line that isn't anywhere else" >s/rotten
+must_sync 0 s d --keep 4
+remember s
+sync -f d
+at=$(grep -obUa "a line that isn't anywhere else" d.disk | sed -n '1s/:.*//p')
+printf X | dd of=d.disk bs=1 seek="$at" conv=notrunc status=none
+dd if=d/rotten iflag=nocache count=0 status=none
+code=0
+"$MIRRORCTL" restore --json d out >restore.json || code=$?
+assert_eq "$code $(jq .images_damaged restore.json)" "3 1" "a restore of what is damaged"
+rm -r out
+code=0
+"$MIRRORCTL" restore d out >restore.out 2>restore.err || code=$?
+assert_eq "$code" 3 "the same, in text"
+assert_contains "$(cat restore.err)" "'rotten' at offset 0"
+assert_fails diff -q s/rotten out/rotten
+rm -r out
+"$MIRRORCTL" scrub --quiet --repair s d || fail "repair: exit code $?"
+assert_restores d "$(at_checkpoint d)"
+
 # killed at any of the calls by which that is done
 killed=0
 for call in fsync renameat ftruncate write; do

@@ -41,12 +41,12 @@ fault_at() {
 }
 
 fail_each() {
-	local call n i=0
+	local call n
 	failed=0 passed=0 olds=0 news=0 committed=0
 	find_places "$calls"
 	choose "$FAULTS" >chosen
 	while read -r call n <&3; do
-		fault_at "$call" "$n" "${errors[i++ % 3]}"
+		fault_at "$call" "$n" "${errors[RANDOM % 3]}"
 	done 3<chosen
 	echo "$what: $failed syncs failed, $passed didn't, at $(wc -l <places) places:" \
 		"as before $olds, new $news, by recover $committed"

@@ -118,11 +118,13 @@ left_nothing() {
 
 # recovered WHAT: after that, without the source, it is what it was or what it should become
 recovered() {
-	local number
+	local number journal=
+	[ ! -e "$d/.mirrorfs/journal" ] || journal=yes
 	"$MIRRORCTL" recover --json "$d" >recover.json 2>recover.err ||
 		fail "$1: recover: $(cat recover.err recover.json)"
 	number=$(jq .checkpoint.number recover.json)
 	if looks_like old; then
+		[ -z "$journal" ] || fail "$1: there was a journal, and nothing came of it"
 		[ "$number" = "$old_number" ] || fail "$1: at $number, but as at $old_number"
 		olds=$((olds + 1))
 	elif looks_like new; then

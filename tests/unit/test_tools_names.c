@@ -150,6 +150,7 @@ static struct plan *make_plan(struct tree *a, struct tree *b, const struct pairs
 
 	plan->source = a;
 	plan->dest = b;
+	plan->nnodes = a->nnodes;
 	plan->nodes = calloc(a->nnodes + 1, sizeof(*plan->nodes));
 	plan->claims = calloc(b->nnodes + 1, sizeof(struct plan_node *));
 	for (size_t i = 0; i < a->nnodes; i++) {
