@@ -8,6 +8,7 @@
 #include "tools/replica.h"
 #include "tools/source_view.h"
 #include "tools/status.h"
+#include "tools/stream.h"
 #include "tools/tree.h"
 
 #include "bitmapfile/chain.h"
@@ -185,12 +186,29 @@ static int read_source(struct status *status, struct source_view *view, struct b
 	return read_images(status, view, err);
 }
 
+/* A journal that leads to where the manifest is has been published, and is only to be removed. */
+static bool leads_on(int journal_fd, const struct manifest *manifest)
+{
+	const struct stream_expect expect = { .name = "the replica's journal",
+					      .replica = &manifest->replica,
+					      .journal = true };
+	struct stream_reader *reader;
+	struct bmf_error why;
+	bool there;
+
+	if (stream_reader_open(journal_fd, &expect, &reader, &why) < 0)
+		return true;
+	there = bmf_uuid_equal(&stream_reader_header(reader)->to_uuid, &manifest->checkpoint_uuid);
+	stream_reader_close(reader);
+	return !there;
+}
+
 static int read_replica(struct status *status, const char *path, int fd, struct bmf_error *err)
 {
-	int journal_fd = beneath_open(fd, BMF_STATE_DIR "/" JOURNAL_NAME, O_PATH, 0);
+	int journal_fd = beneath_open(fd, BMF_STATE_DIR "/" JOURNAL_NAME, O_RDONLY, 0);
 
 	status->is_replica = true;
-	status->to_recover = journal_fd >= 0;
+	status->to_recover = journal_fd >= 0 && leads_on(journal_fd, &status->manifest);
 	if (journal_fd >= 0)
 		close(journal_fd);
 	return checkpoints_read(fd, path, &status->manifest.replica, true, &status->kept, err);
