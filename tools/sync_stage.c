@@ -9,7 +9,7 @@
  *   G3  the journal: the whole tree as it is to be, with metadata
  *   G4  content: to the staged files, or to the journal
  *       (if old checkpoints are kept as deltas, then also what leads back: reverse.h)
- *   G5  is the snapshot that was read still true?
+ *   G5  is the snapshot that was read still true, and the replica still what it was?
  *   G6  staged files, their directory and the journal are durable; the journal gets its
  *       name: from here on it will be published, whatever happens (journal.h)
  *
@@ -414,6 +414,33 @@ static int write_contents(struct stage *stage)
 
 /* ---- G6 ---- */
 
+/*
+ * What somebody has changed since the replica's tree was read would pass for published: digests
+ * and stamps are noted when that is done.
+ */
+static int check_unchanged(const struct stage *stage)
+{
+	const struct sync *s = stage->sync;
+
+	for (size_t i = 0; i < stage->n; i++) {
+		const struct plan_node *node = stage->order[i];
+		struct bmf_stamp now;
+		int r, fd;
+
+		if (!node->dest || !S_ISREG(node->source->st.st_mode))
+			continue;
+		fd = tree_open(s->dest, node->dest);
+		r = fd < 0 ? fd : bmf_stamp_take(&bmf_io_posix, fd, &now);
+		if (fd >= 0)
+			close(fd);
+		if (r < 0 || !bmf_stamp_equal(&now, &node->dest->stamp))
+			return fail_text(s->err, r < 0 ? r : -ESTALE, "stage update of",
+					 s->replica.path, node->dest->first->path,
+					 "somebody changes it meanwhile; sync again");
+	}
+	return 0;
+}
+
 static int commit(struct stage *stage)
 {
 	const struct sync *s = stage->sync;
@@ -447,6 +474,8 @@ int sync_stage(struct sync *s, const struct bmf_state *state)
 		r = reverse_stage(s, stage.journal.staging_fd, state);
 	if (r == 0)
 		r = sync_explain(s, 0);
+	if (r == 0)
+		r = check_unchanged(&stage);
 	if (r == 0)
 		r = commit(&stage);
 	stream_writer_free(stage.writer);

@@ -30,6 +30,14 @@ rm d/c
 reasons a replica-changed c replica-missing
 cp d/a t && mv t d/a
 reasons a replica-changed
+# while a sync stages what it will publish: that is not taken for its own
+echo more >s/name
+printf 'w' >evil
+sync_to s d --pre-hook 'dd if=evil of=d/b bs=1 seek=100000 conv=notrunc status=none'
+assert_eq "$code" 1 "exit code"
+assert_contains "$(cat sync.err)" "'d/b': somebody changes it meanwhile; sync again"
+reasons b replica-changed name new
+rm s/name
 mkdir d/extra && echo 1 >d/extra/file && ln -sf nowhere d/link
 must_sync 0 s d
 assert_equal_trees s d
