@@ -79,6 +79,11 @@ rm -rf s of.*
 # Killed at one of the last calls of a sync, by which that is done: what is there is always whole,
 # and the next sync goes on with it.
 calls=(mkdirat ioctl utimensat syncfs renameat unlinkat)
+wanted=3
+if [ -n "${SANITIZE-}" ]; then # it is their memory that is looked at then
+	calls=(ioctl syncfs renameat)
+	wanted=1
+fi
 on_disk btrfs e
 make_source s
 mount_source s
@@ -105,5 +110,5 @@ for call in "${calls[@]}"; do
 	remember s
 	assert_kept e "$(json .checkpoint.number)" "$at"
 done
-[ "$killed" -gt 2 ] || fail "killed only $killed times"
+[ "$killed" -ge $wanted ] || fail "killed only $killed times"
 echo "keep: $killed kills"

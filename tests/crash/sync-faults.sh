@@ -7,6 +7,7 @@
 # timeout: 3600
 . "$(dirname "$0")/updates.bash"
 
+: "${FAULTS:=${SANITIZE:+2}}"
 : "${FAULTS:=6}"
 
 calls=mkdirat,unlinkat,renameat,renameat2,linkat,symlinkat,mknodat,pwrite64,write,ftruncate
@@ -50,7 +51,12 @@ fail_each() {
 	done 3<chosen
 	echo "$what: $failed syncs failed, $passed didn't, at $(wc -l <places) places:" \
 		"as before $olds, new $news, by recover $committed"
-	[ "$failed" -gt 0 ] || fail "$what: that was no test"
+	all_failed=$((all_failed + failed))
 }
 
+# an error of flushing an image of the source sticks to it
+# shellcheck disable=SC2034
+fsync_may_fail=true
+all_failed=0
 each_way fail_each
+[ $all_failed -gt 1 ] || fail "that was no test"
