@@ -37,16 +37,9 @@ static const char *kept_name(const struct plan *plan, const struct tree_node *de
 	return NULL;
 }
 
-static bool is_in(const char *directory, const char *path)
-{
-	size_t n = strlen(directory);
-
-	return strncmp(path, directory, n) == 0 && path[n] == '/';
-}
-
 static bool is_aside(const char *path)
 {
-	return is_in(PLAN_MOVING, path) || is_in(PLAN_STAGING, path);
+	return tree_is_in(PLAN_MOVING, path) || tree_is_in(PLAN_STAGING, path);
 }
 
 /*

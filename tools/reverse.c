@@ -116,14 +116,12 @@ static int put_node(struct reverse *reverse, const struct tree_node *file)
 static int put_tree(struct reverse *reverse)
 {
 	const struct tree *dest = reverse->sync->dest;
-	const size_t n = strlen(BMF_STATE_DIR);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < dest->nentries; i++) {
 		const struct tree_entry *entry = &dest->entries[i];
-		bool ours = strncmp(entry->path, BMF_STATE_DIR, n) == 0 && entry->path[n] == '/';
 
-		if (!ours && entry == entry->node->first &&
+		if (entry == entry->node->first && !tree_is_in(BMF_STATE_DIR, entry->path) &&
 		    !plan_ignores(reverse->sync->plan, entry))
 			r = put_node(reverse, entry->node);
 	}

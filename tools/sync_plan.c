@@ -74,12 +74,14 @@ static int plan_source(struct sync *s, struct plan_input *input)
 	return sync_explain(s, plan_once(s, input));
 }
 
+/* Not what is removed to be made anew, or from where things wait for their places. */
 static void note_removals(struct sync *s)
 {
 	for (size_t i = 0; i < s->steps.n; i++) {
 		const struct name_step *step = &s->steps.steps[i];
 
-		if (step->kind == NAME_UNLINK || step->kind == NAME_RMDIR)
+		if ((step->kind == NAME_UNLINK || step->kind == NAME_RMDIR) &&
+		    !tree_find(s->source, step->path) && !tree_is_in(BMF_STATE_DIR, step->path))
 			sync_note(&s->result->names_removed, &s->result->first_removed, step->path);
 	}
 }

@@ -326,6 +326,13 @@ static int compare_key(const void *key, const void *member)
 	return tree_compare_paths(key, ((const struct tree_entry *)member)->path);
 }
 
+bool tree_is_in(const char *directory, const char *path)
+{
+	size_t n = strlen(directory);
+
+	return strncmp(path, directory, n) == 0 && path[n] == '/';
+}
+
 struct tree_entry *tree_find(const struct tree *tree, const char *path)
 {
 	if (tree->nentries == 0)

@@ -72,6 +72,9 @@ int tree_put(struct tree *tree, const char *path, const struct stat *st, const c
 /* Sorts, finds out what is the same node.  0 or -ENOMEM. */
 int tree_finish(struct tree *tree);
 
+/* Is path, relative as all of them, below that directory? */
+bool tree_is_in(const char *directory, const char *path);
+
 /* The entry with that path, or NULL. */
 struct tree_entry *tree_find(const struct tree *tree, const char *path);
 
