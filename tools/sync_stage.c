@@ -433,10 +433,15 @@ static int check_unchanged(const struct stage *stage)
 		r = fd < 0 ? fd : bmf_stamp_take(&bmf_io_posix, fd, &now);
 		if (fd >= 0)
 			close(fd);
-		if (r < 0 || !bmf_stamp_equal(&now, &node->dest->stamp))
-			return fail_text(s->err, r < 0 ? r : -ESTALE, "stage update of",
-					 s->replica.path, node->dest->first->path,
+		if (r == 0 && !bmf_stamp_equal(&now, &node->dest->stamp))
+			r = -ESTALE;
+		if (r == -ESTALE || r == -ENOENT)
+			return fail_text(s->err, r, "stage update of", s->replica.path,
+					 node->dest->first->path,
 					 "somebody changes it meanwhile; sync again");
+		if (r < 0)
+			return fail_errno(s->err, r, "stage update of", s->replica.path,
+					  node->dest->first->path);
 	}
 	return 0;
 }
