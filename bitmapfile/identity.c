@@ -34,8 +34,7 @@ int bmf_identity_write(const struct bmf_io *io, int fd, const struct bmf_uuid *i
 	return io->fsetxattr(io, fd, BMF_XATTR_ID, text, BMF_UUID_TEXT - 1, 0);
 }
 
-/* Nanoseconds since 1970; a time beyond what fits wraps, and still compares equal. */
-static int64_t time_ns(const struct timespec *time)
+int64_t bmf_stamp_time(const struct timespec *time)
 {
 	return (int64_t)((uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec);
 }
@@ -65,8 +64,8 @@ int bmf_stamp_take(const struct bmf_io *io, int fd, struct bmf_stamp *ret)
 		.inode = st.st_ino,
 		.handle = handle_digest(io, fd),
 		.size = (uint64_t)st.st_size,
-		.mtime_ns = time_ns(&st.st_mtim),
-		.ctime_ns = time_ns(&st.st_ctim),
+		.mtime_ns = bmf_stamp_time(&st.st_mtim),
+		.ctime_ns = bmf_stamp_time(&st.st_ctim),
 	};
 	return 0;
 }

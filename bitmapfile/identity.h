@@ -24,6 +24,9 @@ int bmf_identity_write(const struct bmf_io *io, int fd, const struct bmf_uuid *i
 /* Size, times and identity of an open file. */
 int bmf_stamp_take(const struct bmf_io *io, int fd, struct bmf_stamp *ret);
 
+/* As in a stamp: a time beyond what fits wraps, and still compares equal. */
+int64_t bmf_stamp_time(const struct timespec *time);
+
 /* Is it the same file (inode and handle), whatever its content? */
 bool bmf_stamp_same_file(const struct bmf_stamp *a, const struct bmf_stamp *b);
 

@@ -52,6 +52,13 @@ int counterpart_open_rw(int dest_fd, const struct plan_node *node)
 	return fd;
 }
 
+bool counterpart_is_touched(const struct bmf_stamp *was, const struct timespec *mtime,
+			    const struct bmf_stamp *now)
+{
+	return now->size != was->size ||
+	       (now->mtime_ns != was->mtime_ns && now->mtime_ns != bmf_stamp_time(mtime));
+}
+
 int counterpart_fail(struct bmf_error *err, const char *top, const struct plan_node *node, int code)
 {
 	const char *path = node->source->first->path;

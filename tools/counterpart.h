@@ -17,6 +17,13 @@ int counterpart_open(int dest_fd, const struct plan_node *node);
 /* The same O_RDWR.  It may be read-only by its mode: its owner can change that for a while. */
 int counterpart_open_rw(int dest_fd, const struct plan_node *node);
 
+/*
+ * Did somebody else change what is in a regular file since it had that stamp?  To be asked where
+ * only its names and metadata are ours to change: of these its mtime, to that one.
+ */
+bool counterpart_is_touched(const struct bmf_stamp *was, const struct timespec *mtime,
+			    const struct bmf_stamp *now);
+
 /* Says in err that one of these failed with code, and what to do; returns code. */
 int counterpart_fail(struct bmf_error *err, const char *top, const struct plan_node *node,
 		     int code);

@@ -146,46 +146,66 @@ static void note_refusal(struct publish *p, const struct plan_node *node,
 		note(&p->report->nxattrs, &p->report->first_xattrs, path);
 }
 
-static int apply_meta(struct publish *p, struct plan_node *node,
-		      const struct stream_tree_node *what)
+static int apply_meta(struct publish *p, const struct plan_node *node, int fd,
+		      const struct meta *meta)
 {
 	struct meta_refusal refusal;
 	struct meta has = { 0 };
-	int r, fd = counterpart_open(p->replica->fd, node);
+	int r = meta_apply(meta, fd, &has, &refusal);
 
-	if (fd < 0)
-		return counterpart_fail(p->err, p->replica->path, node, fd);
-	r = meta_apply(&what->meta, fd, &has, &refusal);
 	if (r < 0)
 		failed_at(p, node, r, "set metadata of");
 	else
 		note_refusal(p, node, &refusal);
 	meta_destroy(&has);
-	if (r == 0 && S_ISREG(node->source->st.st_mode)) {
-		r = bmf_stamp_take(&bmf_io_posix, fd, &node->stamp);
-		if (r < 0)
-			failed_at(p, node, r, "stat");
-	}
-	close(fd);
 	return r;
 }
 
+static int take_stamp(struct publish *p, const struct plan_node *node, int fd,
+		      struct bmf_stamp *ret)
+{
+	int r = bmf_stamp_take(&bmf_io_posix, fd, ret);
+
+	return r < 0 ? failed_at(p, node, r, "stat") : 0;
+}
+
 /*
- * A file that this update doesn't concern keeps the stamp that it had: if somebody has changed it
- * meanwhile, the next sync shall see that.
+ * A file whose content this update leaves alone, and somebody has changed, is left as it is: the
+ * next sync shall see that.
  */
+static int apply_meta_of_file(struct publish *p, struct plan_node *node, int fd,
+			      const struct stream_tree_node *what)
+{
+	struct bmf_stamp now;
+	int r = take_stamp(p, node, fd, &now);
+
+	if (r < 0 || (what->content == STREAM_SAME &&
+		      counterpart_is_touched(&what->stamp, &what->meta.st.st_mtim, &now)))
+		return r;
+	r = apply_meta(p, node, fd, &what->meta);
+	return r < 0 ? r : take_stamp(p, node, fd, &node->stamp);
+}
+
+/* One that it doesn't concern at all keeps the stamp that it had, for the same reason. */
 static int publish_meta_of(struct publish *p, size_t index, bool directories)
 {
 	struct plan_node *node = &p->plan->nodes[index];
 	const struct stream_tree_node *what = &p->want.nodes[index];
 	mode_t mode = node->source->st.st_mode;
+	int r, fd;
 
 	if (node->vanished || S_ISDIR(mode) != directories)
 		return 0;
 	node->stamp = what->stamp;
 	if (S_ISREG(mode) && !what->busy)
 		return 0;
-	return apply_meta(p, node, what);
+	fd = counterpart_open(p->replica->fd, node);
+	if (fd < 0)
+		return counterpart_fail(p->err, p->replica->path, node, fd);
+	r = S_ISREG(mode) ? apply_meta_of_file(p, node, fd, what)
+			  : apply_meta(p, node, fd, &what->meta);
+	close(fd);
+	return r;
 }
 
 int publish_metadata(struct publish *p)

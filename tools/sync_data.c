@@ -67,6 +67,13 @@ static int apply_meta(struct sync *s, struct plan_node *node, int source_fd, int
 	return r;
 }
 
+static int take_stamp(struct sync *s, const struct plan_node *node, int fd, struct bmf_stamp *ret)
+{
+	int r = bmf_stamp_take(&bmf_io_posix, fd, ret);
+
+	return r < 0 ? fail_dest(s, node, r, "stat") : 0;
+}
+
 /* A part of a new image is worth nothing, and may be what filled the disk. */
 static int discard_part(int fd)
 {
@@ -96,7 +103,7 @@ static int sync_content(struct sync *s, struct plan_node *node)
 		if (r == 0 && !s->flush_all && fsync(s->copy.dest_fd) < 0)
 			r = fail_dest(s, node, -errno, "flush");
 		if (r == 0)
-			r = bmf_stamp_take(&bmf_io_posix, s->copy.dest_fd, &node->stamp);
+			r = take_stamp(s, node, s->copy.dest_fd, &node->stamp);
 	}
 	if (r < 0 && !s->options->dry_run && !node->dest && s->copy.dest_fd >= 0)
 		discard_part(s->copy.dest_fd);
@@ -104,6 +111,20 @@ static int sync_content(struct sync *s, struct plan_node *node)
 	if (s->copy.dest_fd >= 0)
 		close(s->copy.dest_fd);
 	return r;
+}
+
+/* As in an update that is staged: what somebody has changed meanwhile is left to the next sync. */
+static int file_metadata(struct sync *s, struct plan_node *node, int source_fd, int dest_fd)
+{
+	struct bmf_stamp now;
+	int r = take_stamp(s, node, dest_fd, &now);
+
+	if (r < 0 || (node->dest &&
+		      counterpart_is_touched(&node->dest->stamp, &node->source->st.st_mtim, &now)))
+		return r;
+	node->changed = true;
+	r = apply_meta(s, node, source_fd, dest_fd);
+	return r < 0 ? r : take_stamp(s, node, dest_fd, &node->stamp);
 }
 
 /* A file of any kind, of which only the metadata may have to change, or the stamp did. */
@@ -120,13 +141,8 @@ static int sync_metadata(struct sync *s, struct plan_node *node)
 		close(source_fd);
 		return counterpart_fail(s->err, s->replica.path, node, dest_fd);
 	}
-	r = apply_meta(s, node, source_fd, dest_fd);
-	if (r == 0 && S_ISREG(node->source->st.st_mode)) {
-		node->changed = true;
-		r = bmf_stamp_take(&bmf_io_posix, dest_fd, &node->stamp);
-		if (r < 0)
-			fail_dest(s, node, r, "stat");
-	}
+	r = S_ISREG(node->source->st.st_mode) ? file_metadata(s, node, source_fd, dest_fd)
+					      : apply_meta(s, node, source_fd, dest_fd);
 	close(source_fd);
 	close(dest_fd);
 	return r;

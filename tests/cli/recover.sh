@@ -16,6 +16,13 @@ before_commit() { killed_at renameat journal.tmp; }
 before_names() { killed_at mkdirat .mirrorfs/moving; }
 before_end() { killed_at unlinkat journal; }
 
+recover_killed_at_its_end() {
+	local code=0
+	strace -qq -o /dev/null -e trace=syncfs -e inject=syncfs:signal=KILL:when=1 \
+		"$MIRRORCTL" recover d 2>/dev/null || code=$?
+	assert_eq "$code" 137 "exit code of a recover that is killed"
+} 2>/dev/null
+
 # recovers WANTED_CODE RECOVERED
 recovers() {
 	local code=0
@@ -114,5 +121,18 @@ recovers 1 true
 assert_contains "$(cat recover.err)" "removed from the replica meanwhile: 1 file(s), such as 'image'"
 ! complete d || fail "complete, without an image"
 must_sync 3 s d
+assert_equal_trees s d
+assert_proved d
+
+# What somebody changes before it is published, where the update has nothing to write, isn't
+# taken for its own: not even by a second one that finds the first one's traces.
+change
+before_names
+printf 'w' | dd of=d/untouched bs=1 seek=100000 conv=notrunc status=none
+recover_killed_at_its_end
+recovers 0 true
+must_sync 3 s d
+assert_eq "$(json '[.full_copies[] | .path, .reason, .bytes_differing] | join(" ")')" \
+	"untouched replica-changed 65536" "full copies"
 assert_equal_trees s d
 assert_proved d

@@ -37,6 +37,11 @@ sync_to s d --pre-hook 'dd if=evil of=d/b bs=1 seek=100000 conv=notrunc status=n
 assert_eq "$code" 1 "exit code"
 assert_contains "$(cat sync.err)" "'d/b': somebody changes it meanwhile; sync again"
 reasons b replica-changed name new
+# nor is it by one in place that has only metadata to change
+chmod 640 s/b
+must_sync 0 s d --in-place \
+	--pre-hook 'dd if=evil of=d/b bs=1 seek=200000 conv=notrunc status=none'
+reasons b replica-changed
 rm s/name
 mkdir d/extra && echo 1 >d/extra/file && ln -sf nowhere d/link
 must_sync 0 s d
