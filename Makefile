@@ -312,6 +312,8 @@ lint-rules:
 		.gitignore .editorconfig .clang-format .clang-tidy; do \
 		head -n 3 $$file | grep -q SPDX-License-Identifier: || { \
 		echo "lint: $$file: no SPDX line at its top" >&2; exit 1; }; done
+	@for file in $(mutants); do patch -p1 --dry-run --fuzz=0 -s -f <$$file || { \
+		echo "lint: $$file: doesn't apply any more: make the mistake again" >&2; exit 1; }; done
 	$(call deny,$(in_core), bitmapfile/ does without FUSE and getopt and stdio and logging, \
 		$(core_src) $(filter bitmapfile/%,$(headers)))
 	$(call deny,$(in_fs), fs/ includes nothing of tools/, $(wildcard fs/*.[ch]))
