@@ -172,7 +172,7 @@ endif
 faultmem_ldflags = $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup \
 	fdopendir emalloc erealloc)
 comma := ,
-faultmem_tests = test_faults test_snapshot test_snapshot_tree test_stream_faults
+faultmem_tests = test_faults test_snapshot_broken test_snapshot_tree test_stream_faults
 $(addprefix $(BUILD)/tests/unit/,$(faultmem_tests)): unit_ldflags = $(faultmem_ldflags)
 $(BUILD)/tests/unit/test_stream_faults: unit_ldflags += -Wl,--wrap=read,--wrap=write
 
