@@ -6,12 +6,12 @@
 #include "tools/counterpart.h"
 #include "tools/publish_internal.h"
 #include "tools/stop.h"
+#include "tools/text.h"
 
 #include "bitmapfile/identity.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static struct plan_node *node_of(struct publish *p, uint64_t index)
@@ -129,21 +129,15 @@ int publish_content(struct publish *p)
 
 /* ---- metadata ---- */
 
-static void note(uint64_t *count, char **first, const char *path)
-{
-	if ((*count)++ == 0)
-		*first = strdup(path);
-}
-
 static void note_refusal(struct publish *p, const struct plan_node *node,
 			 const struct meta_refusal *refusal)
 {
 	const char *path = node->source->first->path;
 
 	if (refusal->what & (META_OWNER | META_GROUP | META_MODE))
-		note(&p->report->nowner, &p->report->first_owner, path);
+		text_note(&p->report->nowner, &p->report->first_owner, path);
 	if (refusal->what & META_XATTRS)
-		note(&p->report->nxattrs, &p->report->first_xattrs, path);
+		text_note(&p->report->nxattrs, &p->report->first_xattrs, path);
 }
 
 static int apply_meta(struct publish *p, const struct plan_node *node, int fd,

@@ -3,10 +3,10 @@
 #include "config.h"
 
 #include "tools/publish_internal.h"
+#include "tools/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 int publish_read(struct publish *p)
 {
@@ -24,8 +24,7 @@ int publish_read(struct publish *p)
 static void note_gone(struct publish *p, struct plan_node *node)
 {
 	node->vanished = true;
-	if (p->report->ngone++ == 0)
-		p->report->first_gone = strdup(node->source->first->path);
+	text_note(&p->report->ngone, &p->report->first_gone, node->source->first->path);
 }
 
 /*

@@ -44,9 +44,9 @@ static void note_refusal(struct sync *s, const struct plan_node *node,
 			 const struct meta_refusal *refusal)
 {
 	if (refusal->what & (META_OWNER | META_GROUP | META_MODE))
-		sync_note(&s->nowner, &s->first_owner, sync_path(node));
+		text_note(&s->nowner, &s->first_owner, sync_path(node));
 	if (refusal->what & META_XATTRS)
-		sync_note(&s->nxattrs, &s->first_xattrs, sync_path(node));
+		text_note(&s->nxattrs, &s->first_xattrs, sync_path(node));
 }
 
 static int apply_meta(struct sync *s, struct plan_node *node, int source_fd, int dest_fd)

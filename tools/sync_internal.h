@@ -77,9 +77,6 @@ static inline const char *sync_path(const struct plan_node *node)
 
 int sync_fail_source(struct sync *sync, const struct plan_node *node, int code, const char *verb);
 
-/* Counts, and keeps the first path as an example. */
-void sync_note(uint64_t *count, char **first, const char *path);
-
 /* Does that error say that the source's file has left?  In a snapshot nothing does. */
 bool sync_is_gone(const struct sync *sync, int code);
 

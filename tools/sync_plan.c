@@ -4,6 +4,7 @@
 
 #include "tools/fail.h"
 #include "tools/sync_internal.h"
+#include "tools/text.h"
 
 /* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
 #define FLUSH_EACH_MAX 64
@@ -82,7 +83,7 @@ static void note_removals(struct sync *s)
 
 		if ((step->kind == NAME_UNLINK || step->kind == NAME_RMDIR) &&
 		    !tree_find(s->source, step->path) && !tree_is_in(BMF_STATE_DIR, step->path))
-			sync_note(&s->result->names_removed, &s->result->first_removed, step->path);
+			text_note(&s->result->names_removed, &s->result->first_removed, step->path);
 	}
 }
 

@@ -4,12 +4,12 @@
 
 #include "tools/fail.h"
 #include "tools/sync_internal.h"
+#include "tools/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 int sync_fail_source(struct sync *s, const struct plan_node *node, int code, const char *verb)
@@ -18,12 +18,6 @@ int sync_fail_source(struct sync *s, const struct plan_node *node, int code, con
 }
 
 /* Counts, and keeps the first path as an example. */
-void sync_note(uint64_t *count, char **first, const char *path)
-{
-	if ((*count)++ == 0)
-		*first = strdup(path);
-}
-
 /* In a snapshot nothing vanishes: there it is a failure like any other. */
 bool sync_is_gone(const struct sync *s, int code)
 {
@@ -35,7 +29,7 @@ bool sync_is_gone(const struct sync *s, int code)
 int sync_vanish(struct sync *s, struct plan_node *node)
 {
 	node->vanished = true;
-	sync_note(&s->nvanished, &s->first_vanished, sync_path(node));
+	text_note(&s->nvanished, &s->first_vanished, sync_path(node));
 	return 0;
 }
 

@@ -168,6 +168,12 @@ char *text_escape(const char *name)
 	return buf ? text_quote(name, buf, size) : NULL;
 }
 
+void text_note(uint64_t *n, char **first, const char *path)
+{
+	if ((*n)++ == 0)
+		*first = strdup(path);
+}
+
 char *text_files(const char *what, uint64_t n, const char *example, char buf[TEXT_FILES])
 {
 	char quoted[TEXT_NAME];

@@ -44,6 +44,9 @@ char *text_quote(const char *name, char *buf, size_t size);
 /* The same without a limit, for JSON; the caller frees it.  NULL: no memory. */
 char *text_escape(const char *name);
 
+/* Counts files that something is to be said of; *first: the path of the first, owned, or NULL. */
+void text_note(uint64_t *n, char **first, const char *path);
+
 /* "WHAT: 2 file(s), such as 'a'"; example is the path of one of n, or NULL if that got lost. */
 char *text_files(const char *what, uint64_t n, const char *example, char buf[TEXT_FILES]);
 

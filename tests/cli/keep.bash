@@ -10,6 +10,9 @@ requires_fuse
 requires_strace
 requires losetup mkfs.ext4 mkfs.btrfs mkfs.xfs
 
+echo "SEED=$SEED"
+RANDOM=$SEED
+
 # on_disk FILESYSTEM DIRECTORY: that, on a disk of its own
 on_disk() {
 	mount_disk "$2" 400M mkfs."$1" -q

@@ -3,9 +3,6 @@
 # keep.sh - a replica's last checkpoints are kept as trees, where files can be cloned
 . "$(dirname "$0")/keep.bash"
 
-echo "SEED=$SEED"
-RANDOM=$SEED
-
 # assert_kept DEST NUMBER...: these and no others, each as its source was
 assert_kept() {
 	local dest=$1 number

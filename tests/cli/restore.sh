@@ -4,9 +4,6 @@
 # can be cloned, elsewhere by deltas that lead back
 . "$(dirname "$0")/keep.bash"
 
-echo "SEED=$SEED"
-RANDOM=$SEED
-
 # assert_kept DEST NUMBER...: these and no others besides the replica itself, and all come out
 assert_kept() {
 	local dest=$1 number
