@@ -236,11 +236,15 @@ check-asan: ## all tests under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory run-tests BUILD='$(BUILD)/asan' CC='$(ASAN_CC)' WERROR= DEBUG=1 \
 		SANITIZE=address,undefined TESTS='$(or $(TESTS),unit mount cli crash qemu)'
 
+# It has nothing to say of a test that runs one thread, and takes long for it.
+threaded_tests = bits_threads gate image moves node powercut publish save_races snapshot \
+	snapshot_broken stream_faults tracker_threads
+
 # Some kernels spread mappings wider than ThreadSanitizer can stand; hence setarch.
-check-tsan: ## unit tests under ThreadSanitizer
+check-tsan: ## unit tests that run threads under ThreadSanitizer
 	@$$(setarch -R true 2>/dev/null && echo setarch -R) \
 	$(MAKE) --no-print-directory run-tests BUILD='$(BUILD)/tsan' WERROR= DEBUG=1 \
-		SANITIZE=thread TESTS='$(or $(TESTS),unit)'
+		SANITIZE=thread TESTS='$(or $(TESTS),$(addprefix tests/unit/test_,$(threaded_tests)))'
 
 # Of one mistake at a time; see HACKING.md.  Some of it is in check.
 .PHONY: mutants
