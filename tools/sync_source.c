@@ -17,7 +17,6 @@ int sync_fail_source(struct sync *s, const struct plan_node *node, int code, con
 	return sync_explain(s, fail_errno(s->err, code, verb, s->view.path, sync_path(node)));
 }
 
-/* Counts, and keeps the first path as an example. */
 /* In a snapshot nothing vanishes: there it is a failure like any other. */
 bool sync_is_gone(const struct sync *s, int code)
 {
