@@ -238,7 +238,7 @@ check-asan: ## all tests under AddressSanitizer and UBSan
 
 # It has nothing to say of a test that runs one thread, and takes long for it.
 threaded_tests = bits_threads gate image moves node powercut publish save_races snapshot \
-	snapshot_broken stream_faults tracker_threads
+	snapshot_broken stream_faults tools_copy tracker_threads workers
 
 # Some kernels spread mappings wider than ThreadSanitizer can stand; hence setarch.
 check-tsan: ## unit tests that run threads under ThreadSanitizer

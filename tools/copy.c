@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* copy.c - brings ranges of an image to where they are wanted: data as data, holes as holes */
+/*
+ * copy.c - brings ranges of an image to where they are wanted: data as data, holes as holes
+ *
+ * Threads: run_piece is called by the ring's, with const access to the copy but for what the
+ * sink is allowed to; all else is the caller's.
+ */
 #include "config.h"
 
-#include "tools/copy.h"
+#include "tools/copy_ring.h"
 #include "tools/stop.h"
 
 #include <errno.h>
+#include <string.h>
 
 int copy_failed(struct copy *copy, int code, const char *verb, bool at_source, uint64_t offset)
 {
@@ -26,87 +32,231 @@ static int digested(struct copy *copy, int r, uint64_t offset)
 	return r < 0 ? copy_failed(copy, r, "write digests of", false, offset) : 0;
 }
 
-static int copy_zeros(struct copy *copy, uint64_t offset, uint64_t end)
-{
-	int r = offset < end ? copy->sink->zeros(copy, offset, end) : 0;
+/* ---- pieces, by whichever thread ---- */
 
-	if (r == 0 && copy->digester && offset < end)
-		r = digested(copy, digester_zeros(copy->digester, offset, end - offset), offset);
+static void write_piece(struct copy_piece *piece)
+{
+	const struct copy_sink *sink = piece->copy->sink;
+
+	piece->verb = sink->verb;
+	piece->at_source = false;
+	piece->code = sink->data(piece->copy, piece->buffer, piece->got, piece->offset);
+}
+
+static void run_piece(struct work *work)
+{
+	struct copy_piece *piece =
+		(struct copy_piece *)((char *)work - offsetof(struct copy_piece, work));
+	struct copy *copy = piece->copy;
+
+	piece->code = 0;
+	piece->got = piece->nbytes;
+	if (piece->kind == COPY_DATA) {
+		ssize_t got = source_image_read(copy->source, piece->buffer, piece->nbytes,
+						piece->offset, copy->again);
+
+		if (got < 0) {
+			piece->code = (int)got;
+			piece->verb = "read";
+			piece->at_source = true;
+			return;
+		}
+		piece->got = (size_t)got;
+	}
+	if (copy->sink->side_by_side)
+		write_piece(piece);
+}
+
+/* ---- pieces, in order ---- */
+
+static int finish_zeros(struct copy *copy, uint64_t offset, uint64_t nbytes)
+{
+	int r = nbytes > 0 ? copy->sink->zeros(copy, offset, offset + nbytes) : 0;
+
+	if (r == 0 && copy->digester && nbytes > 0)
+		r = digested(copy, digester_zeros(copy->digester, offset, nbytes), offset);
 	if (r == 0)
-		tick(copy, end - offset);
+		tick(copy, nbytes);
 	return r;
 }
 
-/* One buffer of it: how much there was, less than nbytes where the image has been cut off. */
-static ssize_t copy_piece(struct copy *copy, size_t nbytes, uint64_t offset)
+static int finish_data(struct copy *copy, struct copy_piece *piece)
 {
-	ssize_t got = source_image_read(copy->source, copy->buffer, nbytes, offset);
+	uint64_t end = piece->offset + piece->got;
 	int r;
 
-	if (got < 0)
-		return copy_failed(copy, (int)got, "read", true, offset);
-	r = copy->sink->data(copy, copy->buffer, (size_t)got, offset);
-	if (r == 0 && copy->digester && got > 0)
-		r = digested(copy, digester_data(copy->digester, copy->buffer, (size_t)got, offset),
-			     offset);
-	if (r < 0)
-		return r;
-	copy->copied += (size_t)got;
-	tick(copy, (size_t)got);
+	if (piece->code == 0 && !copy->sink->side_by_side)
+		write_piece(piece);
+	if (piece->code < 0)
+		return copy_failed(copy, piece->code, piece->verb, piece->at_source, piece->offset);
+	if (piece->kind == COPY_BYTES)
+		return 0;
+	if (copy->digester && piece->got > 0) {
+		r = digested(
+			copy,
+			digester_data(copy->digester, piece->buffer, piece->got, piece->offset),
+			piece->offset);
+		if (r < 0)
+			return r;
+	}
+	copy->copied += piece->got;
+	tick(copy, piece->got);
 	if (!copy->again)
-		source_image_release(copy->source, offset + (size_t)got);
-	return got;
+		source_image_release(copy->source, end, piece->got);
+	/* the image has been cut off there */
+	return finish_zeros(copy, end, piece->nbytes - piece->got);
 }
 
-static int copy_data(struct copy *copy, uint64_t offset, uint64_t end)
+int copy_finish(struct copy_piece *piece)
 {
-	if (!copy->sink->data) {
-		copy->copied += end - offset;
-		tick(copy, end - offset);
-		return 0;
-	}
-	while (offset < end) {
-		size_t n = end - offset < COPY_BUFFER ? (size_t)(end - offset) : COPY_BUFFER;
-		ssize_t got;
+	struct copy *copy = piece->copy;
 
-		if (stop_signal())
-			return -ECANCELED;
-		got = copy_piece(copy, n, offset);
-		if (got < 0)
-			return (int)got;
-		offset += (size_t)got;
-		if ((size_t)got < n)
-			return copy_zeros(copy, offset, end);
+	switch (piece->kind) {
+	case COPY_BEGIN:
+		return digested(copy, digester_begin(copy->digester, piece->offset), piece->offset);
+	case COPY_DATA:
+	case COPY_BYTES:
+		return finish_data(copy, piece);
+	case COPY_ZEROS:
+		return finish_zeros(copy, piece->offset, piece->nbytes);
+	case COPY_SKIPPED:
+		copy->copied += piece->nbytes;
+		tick(copy, piece->nbytes);
+		return 0;
+	case COPY_END:
+		return digested(copy, digester_finish(copy->digester, copy->size), piece->offset);
 	}
 	return 0;
 }
 
-static int copy_all(struct copy *copy, uint64_t offset, uint64_t end)
+/* ---- what pieces there are ---- */
+
+static int put(struct copy *copy, enum copy_kind kind, uint64_t offset, uint64_t nbytes)
+{
+	struct copy_piece *piece;
+	int r;
+
+	if (stop_signal())
+		return -ECANCELED;
+	r = copy_ring_next(copy->ring, kind == COPY_DATA, &piece);
+	if (r < 0)
+		return r == -ENOMEM ? copy_failed(copy, r, "copy", false, offset) : r;
+	piece->copy = copy;
+	piece->kind = kind;
+	piece->offset = offset;
+	piece->nbytes = nbytes;
+	copy_ring_start(copy->ring, kind == COPY_DATA ? run_piece : NULL);
+	return 0;
+}
+
+static int put_data(struct copy *copy, uint64_t offset, uint64_t end)
+{
+	int r = 0;
+
+	if (!copy->sink->data)
+		return put(copy, COPY_SKIPPED, offset, end - offset);
+	while (r == 0 && offset < end) {
+		/* to where one of them would end in any case, so that all but the first are aligned
+		 */
+		uint64_t stop = (offset / COPY_PIECE + 1) * COPY_PIECE;
+
+		stop = stop < end ? stop : end;
+		r = put(copy, COPY_DATA, offset, stop - offset);
+		offset = stop;
+	}
+	return r;
+}
+
+static int put_all(struct copy *copy, uint64_t offset, uint64_t end)
 {
 	uint64_t first, last;
 	int r;
 
 	while ((r = source_image_next_data(copy->source, offset, end, &first, &last)) > 0) {
-		r = copy_zeros(copy, offset, first);
+		r = offset < first ? put(copy, COPY_ZEROS, offset, first - offset) : 0;
 		if (r == 0)
-			r = copy_data(copy, first, last);
+			r = put_data(copy, first, last);
 		if (r < 0)
 			return r;
 		offset = last;
 	}
-	return r < 0 ? copy_failed(copy, r, "seek in", true, offset)
-		     : copy_zeros(copy, offset, end);
+	if (r < 0)
+		return copy_failed(copy, r, "seek in", true, offset);
+	return offset < end ? put(copy, COPY_ZEROS, offset, end - offset) : 0;
+}
+
+static int put_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
+{
+	int r = copy->digester ? put(copy, COPY_BEGIN, offset, 0) : 0;
+
+	if (r == 0)
+		r = put_all(copy, offset, offset + nbytes);
+	if (r == 0 && copy->digester)
+		r = put(copy, COPY_END, offset, 0);
+	return r;
+}
+
+/* What failed first is told: an earlier piece, if there is one. */
+static int end(struct copy *copy, int r)
+{
+	const struct copy failure = { .verb = copy->verb,
+				      .at_source = copy->at_source,
+				      .offset = copy->offset };
+	int earlier = copy_ring_drain(copy->ring);
+
+	if (earlier < 0)
+		return earlier;
+	if (r < 0)
+		copy_failed(copy, r, failure.verb, failure.at_source, failure.offset);
+	return r;
 }
 
 int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
 {
+	return end(copy, put_range(copy, offset, nbytes));
+}
+
+int copy_blocks(struct copy *copy, const struct bmf_bits *bits, unsigned int block_shift,
+		uint64_t first_block, uint64_t end_block)
+{
+	uint64_t first, n, stop;
 	int r = 0;
 
-	if (copy->digester)
-		r = digested(copy, digester_begin(copy->digester, offset), offset);
-	if (r == 0)
-		r = copy_all(copy, offset, offset + nbytes);
-	if (r == 0 && copy->digester)
-		r = digested(copy, digester_finish(copy->digester, copy->size), offset);
-	return r;
+	while (r == 0 && bmf_bits_next(bits, first_block, end_block, &first, &n)) {
+		stop = (first + n) << block_shift;
+		r = put_range(copy, first << block_shift,
+			      (stop < copy->size ? stop : copy->size) - (first << block_shift));
+		first_block = first + n;
+	}
+	return end(copy, r);
+}
+
+int copy_put(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
+{
+	const char *from = buf;
+
+	while (nbytes > 0) {
+		size_t n = COPY_PIECE - offset % COPY_PIECE;
+		struct copy_piece *piece;
+		int r = copy_ring_next(copy->ring, true, &piece);
+
+		if (r < 0)
+			return r == -ENOMEM ? copy_failed(copy, r, "copy", false, offset) : r;
+		n = n < nbytes ? n : nbytes;
+		piece->copy = copy;
+		piece->kind = COPY_BYTES;
+		piece->offset = offset;
+		piece->nbytes = n;
+		memcpy(piece->buffer, from, n);
+		copy_ring_start(copy->ring, run_piece);
+		from += n;
+		offset += n;
+		nbytes -= n;
+	}
+	return 0;
+}
+
+int copy_drain(struct copy *copy)
+{
+	return copy_ring_drain(copy->ring);
 }

@@ -2,46 +2,79 @@
 /*
  * copy.h - brings ranges of an image to where they are wanted: data as data, holes as holes
  *
- * Memory is one buffer, whatever the size of the files.  Not thread safe.
+ * Data is read, and where the sink allows it written, by several threads, a piece each (struct
+ * copy_ring).  All else happens on the caller's thread, piece by piece in ascending order: sinks
+ * that want it so, digests, holes, progress.
+ *
+ * Memory is the ring's buffers, whatever the size of the files.  Not thread safe.
  */
 #ifndef TOOLS_COPY_H
 #define TOOLS_COPY_H
 
 #include "tools/digester.h"
+#include "tools/direct.h"
 #include "tools/source_image.h"
+
+#include "bitmapfile/bits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define COPY_BUFFER ((size_t)1 << 20)
+/* What is read or written at a time: enough for a disk, and little enough for many to be under way.
+ */
+#define COPY_PIECE ((size_t)256 << 10)
 
 struct copy;
 
-/* Where it is wanted.  Each returns 0, or fills a struct copy's failure and returns -errno. */
+/* Pieces that are under way. */
+struct copy_ring;
+
+/*
+ * Of nthreads, at most COPY_THREADS_MAX; 0: as many as disks like.  With 1 there are none: all is
+ * done by the caller.  0 or -ENOMEM.
+ */
+#define COPY_THREADS_MAX 64
+int copy_ring_new(unsigned int nthreads, struct copy_ring **ret);
+void copy_ring_free(struct copy_ring *ring); /* NULL is allowed */
+
+/* Where it is wanted. */
 struct copy_sink {
-	/* At most COPY_BUFFER bytes.  NULL: they needn't even be read. */
+	/*
+	 * At most COPY_PIECE bytes.  0 or a negative errno.  side_by_side: may be called by several
+	 * threads at a time, in any order.  NULL: they needn't even be read.
+	 */
 	int (*data)(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset);
-	/* [offset, end) reads as zeros; counts in copy->zeroed what wasn't that yet. */
+	bool side_by_side;
+	const char *verb; /* what data does, for a message */
+	/*
+	 * [offset, end) reads as zeros; counts in copy->zeroed what wasn't that yet.  0, or fills a
+	 * struct copy's failure and returns -errno.
+	 */
 	int (*zeros)(struct copy *copy, uint64_t offset, uint64_t end);
 };
 
 /*
- * Writes to dest_fd, O_RDWR: holes are punched where the filesystem can.  Nothing is durable
+ * Writes to copy->dest: holes are punched where the filesystem can.  Nothing is durable
  * before the caller's fsync.
  */
 extern const struct copy_sink copy_to_file;
 
-/* Only counts.  dest_fd, if it is not -1, is what would be written to. */
+/* The same to a file that is new, and all of it a hole.  What of that old_fd has data for is
+ * counted. */
+extern const struct copy_sink copy_to_new;
+
+/* Only counts, against old_fd. */
 extern const struct copy_sink copy_to_nowhere;
 
 struct copy {
+	struct copy_ring *ring;	     /* the caller's */
 	struct source_image *source; /* read in ascending order, and released: */
-	bool again;		     /*   not yet, as it will be read again */
+	bool again;		     /*   not yet, as it will be read again, out of the cache */
 	const struct copy_sink *sink;
-	void *sink_arg; /* for a sink of the caller's */
-	int dest_fd;
-	void *buffer; /* COPY_BUFFER bytes; the caller's */
+	void *sink_arg;	    /* for a sink of the caller's */
+	struct direct dest; /* O_RDWR */
+	int old_fd;	    /* what the replica has of it; -1: nothing */
 
 	/* Given all of it too, of an image of that size; NULL: nobody wants digests. */
 	struct digester *digester;
@@ -56,17 +89,33 @@ struct copy {
 	/* Of the failure, if there was one. */
 	const char *verb; /* "read", "write", ... */
 	bool at_source;
-	uint64_t offset;
+	uint64_t offset; /* of the piece */
 
-	uint64_t unflushed; /* bytes written since writeback was last started */
+	atomic_uint_least64_t unflushed; /* bytes written since writeback was last started */
 };
 
 /*
  * Hands [offset, offset + nbytes) of source to the sink, in ascending order, without a gap.  What
  * the source has no data for (a hole, or beyond its end) is zeros.  0; -ECANCELED when a signal
- * asked to stop; or a negative errno, told in verb, at_source and offset.
+ * asked to stop; or a negative errno, told in verb, at_source and offset.  What lies beyond that
+ * may have been handed over too.
  */
 int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes);
+
+/* The same with each run of blocks that is set, up to copy->size: as if one range after the other.
+ */
+int copy_blocks(struct copy *copy, const struct bmf_bits *bits, unsigned int block_shift,
+		uint64_t first_block, uint64_t end_block);
+
+/*
+ * Hands bytes that are in memory to copy_to_file, by way of the ring; and zeros.  Whatever order
+ * they are written in, they must not overlap before the next copy_drain.  buf may be used for
+ * something else at once.  Errors as those of copy_range, of earlier pieces too.
+ */
+int copy_put(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset);
+
+/* Waits for what is under way.  0, or the first error of it. */
+int copy_drain(struct copy *copy);
 
 /* For sinks: notes what failed, and returns code. */
 int copy_failed(struct copy *copy, int code, const char *verb, bool at_source, uint64_t offset);

@@ -11,6 +11,7 @@
 #include "bitmapfile/identity.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -26,33 +27,35 @@ static int failed_at(struct publish *p, const struct plan_node *node, int code, 
 
 /* ---- content ---- */
 
-/* Opens what the extents that follow belong to; copy->dest_fd is -1 if it is gone. */
+/* Opens what the extents that follow belong to; copy->dest.fd is -1 if it is gone. */
 static int begin_file(struct publish *p, struct copy *copy, const struct stream_record *record)
 {
 	struct plan_node *node = node_of(p, record->content.node);
+	int fd;
 
-	copy->dest_fd = -1;
 	if (node->vanished)
 		return 0;
 	if (stop_signal())
 		return -ECANCELED;
-	copy->dest_fd = counterpart_open_rw(p->replica->fd, node);
-	if (copy->dest_fd < 0)
-		return counterpart_fail(p->err, p->replica->path, node, copy->dest_fd);
+	fd = counterpart_open_rw(p->replica->fd, node);
+	if (fd < 0)
+		return counterpart_fail(p->err, p->replica->path, node, fd);
+	direct_open(&copy->dest, fd, O_RDWR);
 	node->changed = true;
-	if (ftruncate(copy->dest_fd, (off_t)record->content.size) < 0)
+	if (ftruncate(fd, (off_t)record->content.size) < 0)
 		return failed_at(p, node, -errno, "set size of");
 	return 0;
 }
 
 static int end_file(struct publish *p, struct copy *copy, const struct stream_record *record)
 {
-	int fd = copy->dest_fd;
+	const struct plan_node *node = node_of(p, record->content.node);
+	int fd = copy->dest.fd, r = copy_drain(copy);
 
-	copy->dest_fd = -1;
-	if (fd >= 0 && close(fd) < 0)
-		return failed_at(p, node_of(p, record->content.node), -errno, "close");
-	return 0;
+	direct_close(&copy->dest);
+	if (fd >= 0 && close(fd) < 0 && r == 0)
+		return failed_at(p, node, -errno, "close");
+	return r < 0 ? failed_at(p, node, r, copy->verb) : 0;
 }
 
 static int put_extent(struct publish *p, struct copy *copy, const struct plan_node *node,
@@ -60,7 +63,7 @@ static int put_extent(struct publish *p, struct copy *copy, const struct plan_no
 {
 	int r;
 
-	if (copy->dest_fd < 0)
+	if (copy->dest.fd < 0)
 		return 0;
 	r = stream_tree_put_extent(copy, record);
 	if (r == -ECANCELED)
@@ -108,7 +111,7 @@ static bool has_content(const struct publish *p)
 
 int publish_content(struct publish *p)
 {
-	struct copy copy = { .sink = &copy_to_file, .dest_fd = -1 };
+	struct copy copy = { .sink = &copy_to_file, .dest = { .fd = -1, .direct_fd = -1 } };
 	struct stream_reader *reader;
 	int r;
 
@@ -117,12 +120,17 @@ int publish_content(struct publish *p)
 	r = publish_open_stream(p, &reader);
 	if (r < 0)
 		return r;
-	copy.buffer = malloc(COPY_BUFFER);
-	r = copy.buffer ? read_contents(p, reader, &copy)
-			: publish_failed(p, -ENOMEM, "publish update of", NULL);
-	if (copy.dest_fd >= 0)
-		close(copy.dest_fd);
-	free(copy.buffer);
+	r = copy_ring_new(0, &copy.ring);
+	r = r == 0 ? read_contents(p, reader, &copy)
+		   : publish_failed(p, r, "publish update of", NULL);
+	if (copy.dest.fd >= 0) {
+		int fd = copy.dest.fd;
+
+		copy_drain(&copy);
+		direct_close(&copy.dest);
+		close(fd);
+	}
+	copy_ring_free(copy.ring);
 	stream_reader_close(reader);
 	return r;
 }

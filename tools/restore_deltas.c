@@ -220,29 +220,31 @@ static int make_files(struct chain *chain)
 
 /* ---- 4 ---- */
 
-/* copy->dest_fd is -1 when nobody wants it. */
+/* copy->dest.fd is -1 when nobody wants it. */
 static int begin_file(struct chain *chain, const struct link *link, struct copy *copy,
 		      const struct stream_record *record)
 {
 	size_t index = link->wanted[record->content.node];
+	int fd;
 
-	copy->dest_fd = -1;
 	if (index == NOBODY)
 		return 0;
-	copy->dest_fd = tree_make_file(chain->make, index);
-	if (copy->dest_fd < 0)
-		return copy->dest_fd;
+	fd = tree_make_file(chain->make, index);
+	if (fd < 0)
+		return fd;
+	direct_open(&copy->dest, fd, O_RDWR);
 	copy->verb = "set size of a file in";
-	return ftruncate(copy->dest_fd, (off_t)record->content.size) < 0 ? -errno : 0;
+	return ftruncate(fd, (off_t)record->content.size) < 0 ? -errno : 0;
 }
 
 static int end_file(struct copy *copy)
 {
-	int fd = copy->dest_fd;
+	int fd = copy->dest.fd, r = copy_drain(copy);
 
-	copy->dest_fd = -1;
-	copy->verb = "close a file in";
-	return fd >= 0 && close(fd) < 0 ? -errno : 0;
+	direct_close(&copy->dest);
+	if (r == 0)
+		copy->verb = "close a file in";
+	return fd >= 0 && close(fd) < 0 && r == 0 ? -errno : r;
 }
 
 static int apply_record(struct chain *chain, const struct link *link, struct copy *copy,
@@ -253,7 +255,7 @@ static int apply_record(struct chain *chain, const struct link *link, struct cop
 		return begin_file(chain, link, copy, record);
 	case STREAM_DATA:
 	case STREAM_ZERO:
-		return copy->dest_fd < 0 ? 0 : stream_tree_put_extent(copy, record);
+		return copy->dest.fd < 0 ? 0 : stream_tree_put_extent(copy, record);
 	case STREAM_CONTENT_END:
 		return end_file(copy);
 	default:
@@ -263,7 +265,9 @@ static int apply_record(struct chain *chain, const struct link *link, struct cop
 
 static int apply_link(struct chain *chain, const struct link *link)
 {
-	struct copy copy = { .dest_fd = -1, .buffer = chain->make->buffer };
+	struct copy copy = { .ring = chain->make->ring,
+			     .sink = &copy_to_file,
+			     .dest = { .fd = -1, .direct_fd = -1 } };
 	struct stream_record record = { 0 };
 	struct stream_reader *reader;
 	int r = open_reader(chain, link, false, &reader);
@@ -281,8 +285,7 @@ static int apply_link(struct chain *chain, const struct link *link)
 		if (r < 0 && r != -ECANCELED && chain->err->code == 0)
 			fail_errno(chain->err, r, copy.verb, chain->make->path, NULL);
 	}
-	if (copy.dest_fd >= 0)
-		close(copy.dest_fd);
+	end_file(&copy);
 	stream_reader_close(reader);
 	return r;
 }

@@ -46,7 +46,7 @@ static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest
 
 /* ---- windows ---- */
 
-static int read_only(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
+static int look_only(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
 {
 	(void)copy;
 	(void)buf;
@@ -63,7 +63,9 @@ static int skip_zeros(struct copy *copy, uint64_t offset, uint64_t end)
 	return 0;
 }
 
-static const struct copy_sink to_digester = { .data = read_only, .zeros = skip_zeros };
+static const struct copy_sink to_digester = { .data = look_only,
+					      .side_by_side = true,
+					      .zeros = skip_zeros };
 
 /* Blocks are read, and not released: some of them will be read again. */
 static int look_at(const struct resync *resync, struct digester *digester, uint64_t offset,
@@ -90,19 +92,13 @@ static int copy_differing(const struct look *look, uint64_t offset, uint64_t end
 {
 	struct copy *copy = look->resync->copy;
 	unsigned int shift = look->resync->key->block_shift;
-	uint64_t from = offset >> shift, last = ((end - 1) >> shift) + 1, first, n;
 	void (*tick)(void *, uint64_t) = copy->tick;
-	int r = 0;
+	int r;
 
 	copy->tick = NULL;
-	while (r == 0 && bmf_bits_next(look->differ, from, last, &first, &n)) {
-		uint64_t begin = first << shift, stop = (first + n) << shift;
-
-		r = copy_range(copy, begin, (stop < end ? stop : end) - begin);
-		from = first + n;
-	}
+	r = copy_blocks(copy, look->differ, shift, offset >> shift, ((end - 1) >> shift) + 1);
 	copy->tick = tick;
-	source_image_release(copy->source, end);
+	source_image_release(copy->source, end, 0);
 	return r;
 }
 

@@ -132,10 +132,10 @@ static int put_tree(struct reverse *reverse)
 
 static int put_data(struct reverse *reverse, int fd, uint64_t offset, uint64_t end)
 {
-	void *buffer = reverse->sync->copy.buffer;
+	void *buffer = reverse->sync->buffer;
 
 	while (offset < end) {
-		size_t n = end - offset < COPY_BUFFER ? (size_t)(end - offset) : COPY_BUFFER;
+		size_t n = end - offset < SYNC_BUFFER ? (size_t)(end - offset) : SYNC_BUFFER;
 		ssize_t got = bmf_io_posix.pread(&bmf_io_posix, fd, buffer, n, (off_t)offset);
 		int r;
 

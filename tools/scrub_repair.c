@@ -155,7 +155,7 @@ static bool has_same(const struct mender *m, size_t nbytes, uint64_t offset)
 
 static int mend_block(struct mender *m, uint64_t offset, size_t nbytes, enum scrub_left *ret)
 {
-	struct copy copy = { .dest_fd = m->fd, .buffer = m->other };
+	struct copy copy = { .dest = { .fd = m->fd, .direct_fd = -1, .off = 1 } };
 	struct digest wanted, is;
 	int r = digests_read(m->digests, offset / m->block_nbytes, 1, &wanted);
 
@@ -430,7 +430,7 @@ int scrub_repair_run(struct scrub_repair *repair, const char *source, struct rep
 			    .seed = digest_seed(&replica->manifest.replica),
 			    .block_nbytes = block_nbytes,
 			    .block = malloc(block_nbytes),
-			    .other = malloc(MAX(block_nbytes, COPY_BUFFER)) };
+			    .other = malloc(block_nbytes) };
 	struct bmf_error why;
 	int saved = 0, r = m.block && m.other ? open_sides(&m, source) : -ENOMEM;
 

@@ -6,6 +6,7 @@
 #include "tools/holes.h"
 #include "tools/source_image.h"
 
+#include "bitmapfile/io.h"
 #include "fs/control.h"
 
 #include <errno.h>
@@ -90,7 +91,7 @@ static int open_snapshot(struct source_image *image, int pid)
 
 int source_image_open(int fd, int pid, struct source_image *ret)
 {
-	struct source_image image = { .fd = -1 };
+	struct source_image image = { .fd = -1, .direct = { .fd = -1, .direct_fd = -1 } };
 	char path[BENEATH_PROC];
 	struct stat st;
 	int r = 0;
@@ -110,12 +111,14 @@ int source_image_open(int fd, int pid, struct source_image *ret)
 		source_image_close(&image);
 		return r;
 	}
+	direct_open(&image.direct, image.fd, O_RDONLY | O_NOATIME);
 	*ret = image;
 	return 0;
 }
 
 void source_image_close(struct source_image *image)
 {
+	direct_close(&image->direct);
 	if (image->states)
 		munmap((void *)(uintptr_t)image->states, image->nblocks);
 	if (image->broken)
@@ -124,7 +127,9 @@ void source_image_close(struct source_image *image)
 		close(image->fd);
 	if (image->file_fd >= 0)
 		close(image->file_fd);
-	*image = (struct source_image){ .fd = -1, .file_fd = -1 };
+	*image = (struct source_image){ .fd = -1,
+					.file_fd = -1,
+					.direct = { .fd = -1, .direct_fd = -1 } };
 }
 
 int source_image_reach(int fd, int pid)
@@ -142,22 +147,6 @@ int source_image_reach(int fd, int pid)
 	}
 	close(file);
 	return r;
-}
-
-static ssize_t pread_full(int fd, char *buf, size_t nbytes, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < nbytes) {
-		ssize_t n = pread(fd, buf + done, nbytes - done, (off_t)(offset + done));
-
-		if (n == 0)
-			break;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n < 0 ? 0 : (size_t)n;
-	}
-	return (ssize_t)done;
 }
 
 /*
@@ -181,7 +170,8 @@ static bool is_same(const struct source_image *image, uint64_t block)
 /* From the snapshot: all of it has to be there. */
 static int read_again(const struct source_image *image, char *buf, size_t nbytes, uint64_t offset)
 {
-	ssize_t n = pread_full(image->file_fd, buf, nbytes, offset);
+	const struct bmf_io *io = &bmf_io_posix;
+	ssize_t n = io->pread(io, image->file_fd, buf, nbytes, (off_t)offset);
 
 	if (n < 0)
 		return (int)n;
@@ -226,40 +216,75 @@ static int check(const struct source_image *image, char *buf, size_t nbytes, uin
 	return 0;
 }
 
-ssize_t source_image_read(struct source_image *image, void *buf, size_t nbytes, uint64_t offset)
+static ssize_t read_image(struct source_image *image, void *buf, size_t nbytes, uint64_t offset,
+			  bool cached)
+{
+	const struct bmf_io *io = &bmf_io_posix;
+
+	return cached ? io->pread(io, image->fd, buf, nbytes, (off_t)offset)
+		      : direct_read(&image->direct, buf, nbytes, offset);
+}
+
+ssize_t source_image_read(struct source_image *image, void *buf, size_t nbytes, uint64_t offset,
+			  bool cached)
 {
 	ssize_t got;
 	int r;
 
 	if (image->pid == 0)
-		return pread_full(image->fd, buf, nbytes, offset);
+		return read_image(image, buf, nbytes, offset, cached);
 	if (offset >= image->size)
 		return 0;
 	if (nbytes > image->size - offset)
 		nbytes = (size_t)(image->size - offset);
-	got = pread_full(image->fd, buf, nbytes, offset);
+	got = read_image(image, buf, nbytes, offset, cached);
 	/* a block that can't be read may have been preserved: the snapshot knows */
 	r = check(image, buf, nbytes, offset, got < 0 ? 0 : (size_t)got);
-	image->unreleased += nbytes;
 	return r < 0 ? r : (ssize_t)nbytes;
 }
 
-int source_image_next_data(const struct source_image *image, uint64_t offset, uint64_t end,
+/*
+ * Asked for as far as it goes: one that is all data is asked about once, however many blocks of it
+ * are wanted.  In a snapshot that doesn't change; a file that isn't in one is at rest.
+ */
+static int look_ahead(struct source_image *image, uint64_t offset)
+{
+	uint64_t first, end;
+	int r = holes_next_data(image->file_fd, offset, INT64_MAX, &first, &end);
+
+	if (r < 0)
+		return r;
+	image->hole = offset;
+	image->data = r > 0 ? first : INT64_MAX;
+	image->data_end = r > 0 ? end : INT64_MAX;
+	return 0;
+}
+
+int source_image_next_data(struct source_image *image, uint64_t offset, uint64_t end,
 			   uint64_t *ret_first, uint64_t *ret_end)
 {
-	int r = holes_next_data(image->file_fd, offset, end, ret_first, ret_end);
+	int r = 0;
 
+	if (offset >= end)
+		return 0;
+	if (offset < image->hole || offset >= image->data_end)
+		r = look_ahead(image, offset);
 	/* what isn't preserved any more looks like a hole where the image itself has one by now */
 	if (r >= 0 && image->broken && check_broken(image) < 0)
 		return -EIO;
-	return r;
+	if (r < 0 || image->data >= end)
+		return r;
+	*ret_first = image->data > offset ? image->data : offset;
+	*ret_end = image->data_end < end ? image->data_end : end;
+	return 1;
 }
 
-void source_image_release(struct source_image *image, uint64_t offset)
+void source_image_release(struct source_image *image, uint64_t offset, uint64_t nbytes)
 {
 	struct mfs_control_snapshot_release release = { .version = MFS_CONTROL_VERSION,
 							.offset = image->released };
 
+	image->unreleased += nbytes;
 	if (image->pid == 0 || offset <= image->released ||
 	    (offset < image->size && image->unreleased < RELEASE_EVERY))
 		return;

@@ -168,8 +168,7 @@ void stream_tree_destroy(struct stream_tree *tree)
 int stream_tree_put_extent(struct copy *copy, const struct stream_record *record)
 {
 	if (record->type == STREAM_DATA)
-		return copy_to_file.data(copy, record->data.bytes, record->data.nbytes,
-					 record->data.offset);
+		return copy_put(copy, record->data.bytes, record->data.nbytes, record->data.offset);
 	return copy_to_file.zeros(copy, record->zero.offset,
 				  record->zero.offset + record->zero.nbytes);
 }

@@ -307,7 +307,8 @@ static void close_all(struct sync *s)
 	if (s->digests_fd >= 0)
 		close(s->digests_fd);
 	replica_close(&s->replica);
-	free(s->copy.buffer);
+	copy_ring_free(s->copy.ring);
+	free(s->buffer);
 	free(s->first_owner);
 	free(s->first_xattrs);
 	free(s->first_vanished);
@@ -325,6 +326,7 @@ static int sync_once(const char *source, const char *dest, const struct sync_opt
 			  .view = { .fd = -1, .mount_fd = -1, .tree_fd = -1, .path = source },
 			  .replica = { .fd = -1, .path = dest },
 			  .digests_fd = -1,
+			  .copy = { .old_fd = -1 },
 			  .everything = everything,
 			  .result = ret,
 			  .err = err };
@@ -332,8 +334,10 @@ static int sync_once(const char *source, const char *dest, const struct sync_opt
 
 	*ret = (struct sync_result){ .dry_run = options->dry_run };
 	*err = (struct bmf_error){ 0 };
-	s.copy.buffer = malloc(COPY_BUFFER);
-	r = s.copy.buffer ? run(&s, source, dest) : -ENOMEM;
+	s.buffer = malloc(SYNC_BUFFER);
+	r = s.buffer ? copy_ring_new(options->threads, &s.copy.ring) : -ENOMEM;
+	if (r == 0)
+		r = run(&s, source, dest);
 	if (r < 0 && err->code == 0)
 		bmf_error_set(err, r, "sync to '%s': %s", dest, fail_reason(r));
 	*ret_lost = s.lost;

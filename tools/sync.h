@@ -16,6 +16,7 @@
 
 struct sync_options {
 	bool dry_run;
+	unsigned int threads; /* that read and write; 0: as many as disks like */
 	bool in_place; /* no journal: the replica itself is changed, and incomplete meanwhile */
 	bool keeps;    /* older checkpoints (checkpoints.h): the last `keep` of them, 0: none */
 	uint64_t keep;

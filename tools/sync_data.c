@@ -27,17 +27,26 @@ static int fail_dest(struct sync *s, const struct plan_node *node, int code, con
 	return fail_errno(s->err, code, verb, s->replica.path, sync_path(node));
 }
 
-static int copy_content(struct sync *s, struct plan_node *node)
+static int copy_content(struct sync *s, struct plan_node *node, int dest_fd)
 {
 	int r = s->options->dry_run ? 0 : sync_flush_image(s, node);
 
 	if (r == 0 && !s->options->dry_run) {
 		node->changed = true;
-		if (ftruncate(s->copy.dest_fd, (off_t)s->image.size) < 0)
+		if (ftruncate(dest_fd, (off_t)s->image.size) < 0)
 			r = fail_dest(s, node, -errno, "set size of");
 	}
+	if (r < 0)
+		return r;
 	s->copy.sink = s->options->dry_run ? &copy_to_nowhere : &copy_to_file;
-	return r < 0 ? r : sync_copy_image(s, node, s->digests_fd, s->image.size);
+	s->copy.old_fd = dest_fd;
+	if (node->dest)
+		direct_open(&s->copy.dest, dest_fd, O_RDWR);
+	else
+		direct_open_cached(&s->copy.dest, dest_fd);
+	r = sync_copy_image(s, node, s->digests_fd, s->image.size);
+	direct_close(&s->copy.dest);
+	return r;
 }
 
 static void note_refusal(struct sync *s, const struct plan_node *node,
@@ -83,33 +92,32 @@ static int discard_part(int fd)
 /* An image whose content is to be copied: open on both sides, then both together. */
 static int sync_content(struct sync *s, struct plan_node *node)
 {
-	int r = sync_open_image(s, node);
+	int dest_fd = -1, r = sync_open_image(s, node);
 
 	if (sync_is_gone(s, r))
 		return sync_vanish(s, node);
 	if (r < 0)
 		return sync_fail_source(s, node, r, "open");
-	s->copy.dest_fd = -1;
 	if (!s->options->dry_run)
-		s->copy.dest_fd = counterpart_open_rw(s->replica.fd, node);
+		dest_fd = counterpart_open_rw(s->replica.fd, node);
 	else if (node->dest)
-		s->copy.dest_fd = beneath_open(s->replica.fd, node->dest->first->path, O_RDONLY, 0);
-	if (s->copy.dest_fd < 0 && !s->options->dry_run)
-		r = counterpart_fail(s->err, s->replica.path, node, s->copy.dest_fd);
+		dest_fd = beneath_open(s->replica.fd, node->dest->first->path, O_RDONLY, 0);
+	if (dest_fd < 0 && !s->options->dry_run)
+		r = counterpart_fail(s->err, s->replica.path, node, dest_fd);
 	else
-		r = copy_content(s, node);
+		r = copy_content(s, node, dest_fd);
 	if (r == 0 && !s->options->dry_run) {
-		r = apply_meta(s, node, s->image.file_fd, s->copy.dest_fd);
-		if (r == 0 && !s->flush_all && fsync(s->copy.dest_fd) < 0)
+		r = apply_meta(s, node, s->image.file_fd, dest_fd);
+		if (r == 0 && !s->flush_all && fsync(dest_fd) < 0)
 			r = fail_dest(s, node, -errno, "flush");
 		if (r == 0)
-			r = take_stamp(s, node, s->copy.dest_fd, &node->stamp);
+			r = take_stamp(s, node, dest_fd, &node->stamp);
 	}
-	if (r < 0 && !s->options->dry_run && !node->dest && s->copy.dest_fd >= 0)
-		discard_part(s->copy.dest_fd);
+	if (r < 0 && !s->options->dry_run && !node->dest && dest_fd >= 0)
+		discard_part(dest_fd);
 	source_image_close(&s->image);
-	if (s->copy.dest_fd >= 0)
-		close(s->copy.dest_fd);
+	if (dest_fd >= 0)
+		close(dest_fd);
 	return r;
 }
 

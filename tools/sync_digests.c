@@ -46,10 +46,10 @@ static void tick(void *arg, uint64_t nbytes)
  */
 static int take_anew(struct sync *s, struct digest_update *update, uint64_t size)
 {
-	struct digest_file file = { .fd = s->copy.dest_fd,
+	struct digest_file file = { .fd = s->copy.old_fd,
 				    .size = size,
-				    .buffer = s->copy.buffer,
-				    .buffer_nbytes = COPY_BUFFER,
+				    .buffer = s->buffer,
+				    .buffer_nbytes = SYNC_BUFFER,
 				    .tick = tick,
 				    .tick_arg = s };
 	int r;

@@ -11,6 +11,8 @@
 #include "tools/resync.h"
 #include "tools/sync.h"
 
+#define SYNC_BUFFER ((size_t)1 << 20)
+
 struct sync {
 	const struct sync_options *options;
 	struct source_view view;
@@ -20,6 +22,7 @@ struct sync {
 	struct name_steps steps;
 	int digests_fd; /* DEST/.mirrorfs/digests; -1 in a dry run */
 	struct copy copy;
+	void *buffer;		   /* SYNC_BUFFER bytes, for what isn't a copy */
 	struct source_image image; /* that is copied at the moment */
 	bool everything;	   /* the source preserves all blocks: see lost */
 	bool lost;	 /* a block was needed that the source didn't think so of, and let go of */

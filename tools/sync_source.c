@@ -68,24 +68,11 @@ static int fail_copy(struct sync *s, const struct plan_node *node, int r)
 	return sync_explain(s, r);
 }
 
-static int copy_bits(struct sync *s, const struct plan_node *node, uint64_t size)
-{
-	unsigned int shift = s->plan->block_shift;
-	uint64_t from = 0, first, n, nblocks = (size + (UINT64_C(1) << shift) - 1) >> shift;
-	int r = 0;
-
-	while (r == 0 && bmf_bits_next(node->bits, from, nblocks, &first, &n)) {
-		uint64_t offset = first << shift, end = (first + n) << shift;
-
-		r = copy_range(&s->copy, offset, (end < size ? end : size) - offset);
-		from = first + n;
-	}
-	return r;
-}
-
 int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size,
 	      const struct resync *resync)
 {
+	unsigned int shift = s->plan->block_shift;
+	uint64_t nblocks = (size + (UINT64_C(1) << shift) - 1) >> shift;
 	int r;
 
 	s->copy.source = &s->image;
@@ -97,11 +84,11 @@ int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size,
 		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		r = resync ? resync_image(resync) : copy_range(&s->copy, 0, size);
 	} else {
-		r = copy_bits(s, node, size);
+		r = copy_blocks(&s->copy, node->bits, shift, 0, nblocks);
 	}
 	if (r < 0)
 		return fail_copy(s, node, r);
-	source_image_release(&s->image, size);
+	source_image_release(&s->image, size, 0);
 	return 0;
 }
 

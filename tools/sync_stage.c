@@ -36,13 +36,15 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* What a failure is called there. */
+static const char to_journal[] = "write to the journal";
+
 struct stage {
 	struct sync *sync;
 	struct journal journal;
 	struct stream_writer *writer;
 	struct plan_node **order; /* those that the journal has, as it has them; owned */
 	size_t n;
-	int new_fd; /* of the staged file that is being written */
 };
 
 static int fail_journal(const struct stage *stage, int code, const char *verb)
@@ -234,7 +236,7 @@ static int put_node(struct stage *stage, struct plan_node *node)
 		r = put_links(stage, node);
 	meta_destroy(&record.meta);
 	if (r < 0)
-		return fail_staged(stage, node, r, "write to the journal");
+		return fail_staged(stage, node, r, to_journal);
 	stage->order[stage->n++] = node;
 	return 0;
 }
@@ -285,9 +287,7 @@ static struct stage *stage_of(struct copy *copy)
 
 static int data_to_journal(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
 {
-	int r = nbytes > 0 ? stream_put_data(stage_of(copy)->writer, offset, buf, nbytes) : 0;
-
-	return r < 0 ? copy_failed(copy, r, "write to the journal", false, offset) : 0;
+	return nbytes > 0 ? stream_put_data(stage_of(copy)->writer, offset, buf, nbytes) : 0;
 }
 
 static int zeros_to_journal(struct copy *copy, uint64_t offset, uint64_t end)
@@ -295,31 +295,13 @@ static int zeros_to_journal(struct copy *copy, uint64_t offset, uint64_t end)
 	int r = stream_put_zero(stage_of(copy)->writer, offset, end - offset);
 
 	if (r < 0)
-		return copy_failed(copy, r, "write to the journal", false, offset);
+		return copy_failed(copy, r, to_journal, false, offset);
 	return copy_to_nowhere.zeros(copy, offset, end);
 }
 
 static const struct copy_sink copy_to_journal = { .data = data_to_journal,
+						  .verb = to_journal,
 						  .zeros = zeros_to_journal };
-
-/* The staged file is new, and all of it a hole. */
-static int data_to_new(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
-{
-	int old_fd = copy->dest_fd, r;
-
-	copy->dest_fd = stage_of(copy)->new_fd;
-	r = copy_to_file.data(copy, buf, nbytes, offset);
-	copy->dest_fd = old_fd;
-	return r;
-}
-
-static int zeros_to_new(struct copy *copy, uint64_t offset, uint64_t end)
-{
-	return copy_to_nowhere.zeros(copy, offset, end);
-}
-
-/* dest_fd is what the replica has, which is only looked at: what of the zeros isn't one yet? */
-static const struct copy_sink copy_to_new = { .data = data_to_new, .zeros = zeros_to_new };
 
 static int look_at_counterpart(const struct sync *s, const struct plan_node *node)
 {
@@ -332,16 +314,16 @@ static int write_delta(struct stage *stage, const struct plan_node *node, uint64
 	int r = stream_begin_content(stage->writer, index);
 
 	if (r < 0)
-		return fail_staged(stage, node, r, "write to the journal");
+		return fail_staged(stage, node, r, to_journal);
 	s->copy.sink = &copy_to_journal;
-	s->copy.dest_fd = look_at_counterpart(s, node);
+	s->copy.old_fd = look_at_counterpart(s, node);
 	r = sync_copy_image(s, node, stage->journal.staging_fd, node->size);
-	if (s->copy.dest_fd >= 0)
-		close(s->copy.dest_fd);
+	if (s->copy.old_fd >= 0)
+		close(s->copy.old_fd);
 	if (r < 0)
 		return r;
 	r = stream_end_content(stage->writer);
-	return r < 0 ? fail_staged(stage, node, r, "write to the journal") : 0;
+	return r < 0 ? fail_staged(stage, node, r, to_journal) : 0;
 }
 
 static int fill_staged(struct stage *stage, const struct plan_node *node, int fd)
@@ -352,12 +334,16 @@ static int fill_staged(struct stage *stage, const struct plan_node *node, int fd
 
 	if (ftruncate(fd, (off_t)node->size) < 0)
 		return fail_staged(stage, node, -errno, "set size of");
-	stage->new_fd = fd;
 	s->copy.sink = clone ? &copy_to_file : &copy_to_new;
-	s->copy.dest_fd = clone ? fd : look_at_counterpart(s, node);
+	s->copy.old_fd = clone ? fd : look_at_counterpart(s, node);
+	if (clone)
+		direct_open(&s->copy.dest, fd, O_RDWR);
+	else
+		direct_open_cached(&s->copy.dest, fd);
 	r = sync_copy_image(s, node, stage->journal.staging_fd, node->size);
-	if (!clone && s->copy.dest_fd >= 0)
-		close(s->copy.dest_fd);
+	direct_close(&s->copy.dest);
+	if (!clone && s->copy.old_fd >= 0)
+		close(s->copy.old_fd);
 	return r;
 }
 

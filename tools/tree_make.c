@@ -98,9 +98,9 @@ int tree_make_begin(struct tree_make *make, struct tree *want, const char *path,
 	int r;
 
 	*make = (struct tree_make){ .path = path, .fd = fd, .err = err };
-	make->buffer = malloc(COPY_BUFFER);
-	if (!make->buffer)
-		return failed(make, -ENOMEM, "make", NULL);
+	r = copy_ring_new(0, &make->ring);
+	if (r < 0)
+		return failed(make, r, "make", NULL);
 	r = tree_read(path, fd, 0, &make->have, err);
 	return r < 0 ? r : apply_names(make, want);
 }
@@ -109,7 +109,7 @@ void tree_make_destroy(struct tree_make *make)
 {
 	plan_free(make->plan);
 	tree_free(make->have);
-	free(make->buffer);
+	copy_ring_free(make->ring);
 	free(make->first_refused);
 	*make = (struct tree_make){ .fd = -1 };
 }
@@ -141,59 +141,36 @@ int tree_make_file(struct tree_make *make, size_t index)
 	return fd < 0 ? counterpart_fail(make->err, make->path, node, fd) : fd;
 }
 
-static int copy_piece(struct copy *copy, int from_fd, uint64_t offset, uint64_t end)
-{
-	while (offset < end) {
-		size_t n = end - offset < COPY_BUFFER ? (size_t)(end - offset) : COPY_BUFFER;
-		ssize_t got =
-			bmf_io_posix.pread(&bmf_io_posix, from_fd, copy->buffer, n, (off_t)offset);
-		int r;
-
-		if (stop_signal())
-			return -ECANCELED;
-		if (got < 0)
-			return copy_failed(copy, (int)got, "read for", true, offset);
-		if (got == 0)
-			return 0;
-		r = copy_to_file.data(copy, copy->buffer, (size_t)got, offset);
-		if (r < 0)
-			return r;
-		offset += (size_t)got;
-	}
-	return 0;
-}
-
 /* The file is empty: only data is to be written. */
 static int copy_data(struct copy *copy, int from_fd)
 {
-	uint64_t first, end, offset = 0;
 	struct stat st;
-	int r;
 
-	copy->verb = "copy";
-	if (fstat(from_fd, &st) < 0 || ftruncate(copy->dest_fd, st.st_size) < 0)
-		return -errno;
-	while ((r = holes_next_data(from_fd, offset, (uint64_t)st.st_size, &first, &end)) > 0) {
-		r = copy_piece(copy, from_fd, first, end);
-		if (r < 0)
-			return r;
-		offset = end;
-	}
-	return r;
+	if (fstat(from_fd, &st) < 0 || ftruncate(copy->dest.fd, st.st_size) < 0)
+		return copy_failed(copy, -errno, "copy", false, 0);
+	return copy_range(copy, 0, (uint64_t)st.st_size);
 }
 
 int tree_make_copy(struct tree_make *make, size_t index, int from_fd)
 {
-	struct copy copy = { .buffer = make->buffer, .verb = "copy" };
-	int r;
+	struct source_image source = { .fd = from_fd, .file_fd = from_fd };
+	struct copy copy = { .ring = make->ring,
+			     .source = &source,
+			     .sink = &copy_to_new,
+			     .old_fd = -1,
+			     .verb = "copy" };
+	int r, fd = tree_make_file(make, index);
 
-	copy.dest_fd = tree_make_file(make, index);
-	if (copy.dest_fd < 0)
-		return copy.dest_fd;
-	r = clone_file(copy.dest_fd, from_fd);
-	if (r == -EOPNOTSUPP)
+	if (fd < 0)
+		return fd;
+	r = clone_file(fd, from_fd);
+	if (r == -EOPNOTSUPP) {
+		direct_open(&source.direct, from_fd, O_RDONLY);
+		direct_open_cached(&copy.dest, fd);
 		r = copy_data(&copy, from_fd);
-	if (close(copy.dest_fd) < 0 && r == 0)
+		direct_close(&source.direct);
+	}
+	if (close(fd) < 0 && r == 0)
 		r = -errno;
 	return r < 0 && r != -ECANCELED ? failed(make, r, copy.verb, path_of(make, index)) : r;
 }

@@ -14,6 +14,7 @@
 #ifndef TOOLS_TREE_MAKE_H
 #define TOOLS_TREE_MAKE_H
 
+#include "tools/copy.h"
 #include "tools/meta.h"
 #include "tools/plan.h"
 #include "tools/tree.h"
@@ -23,7 +24,7 @@ struct tree_make {
 	int fd;		   /* likewise */
 	struct tree *have; /* what was there: the top alone */
 	struct plan *plan; /* a node for each of want->nodes */
-	void *buffer;	   /* COPY_BUFFER bytes */
+	struct copy_ring *ring;
 	struct bmf_error *err;
 	/* Special files, owners and the like that our rights or the filesystem don't allow. */
 	uint64_t nrefused;

@@ -9,6 +9,7 @@
 #include "tools/copy.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #define SIZE ((size_t)3 << 20)
+#define BLOCK_SHIFT 14
+#define SEED_OF_DIGESTS 7
 
 struct file {
 	int fd;
@@ -28,14 +31,16 @@ static struct file file_new(const char *name)
 	struct file file = { .fd = openat(scratch_fd, name, O_RDWR | O_CREAT | O_TRUNC, 0600),
 			     .bytes = calloc(1, SIZE) };
 
-	file.image = (struct source_image){ .fd = file.fd, .file_fd = file.fd };
 	ck_assert_int_ge(file.fd, 0);
+	file.image = (struct source_image){ .fd = file.fd, .file_fd = file.fd };
+	direct_open(&file.image.direct, file.fd, O_RDONLY);
 	ck_assert_int_eq(ftruncate(file.fd, (off_t)SIZE), 0);
 	return file;
 }
 
 static void file_free(struct file *file)
 {
+	direct_close(&file->image.direct);
 	close(file->fd);
 	free(file->bytes);
 }
@@ -86,17 +91,22 @@ static void on_tick(void *arg, uint64_t nbytes)
 	*(uint64_t *)arg += nbytes;
 }
 
+/* Of one thread, of some, and as many as there are by default. */
+static const unsigned int nthreads[] = { 1, 4, 0 };
+#define N_NTHREADS 3
+
 START_TEST(ranges_become_equal)
 {
 	struct rng rng = rng_start("ranges_become_equal");
-	void *buffer = malloc(COPY_BUFFER);
+	struct copy_ring *ring;
 
+	ck_assert_int_eq(copy_ring_new(nthreads[_i], &ring), 0);
 	for (int round = 0; round < 60; round++) {
 		struct file a = file_new("a"), b = file_new("b");
 		uint64_t ticked = 0, zeroed;
-		struct copy copy = { .source = &a.image,
-				     .dest_fd = b.fd,
-				     .buffer = buffer,
+		struct copy copy = { .ring = ring,
+				     .source = &a.image,
+				     .old_fd = b.fd,
 				     .sink = &copy_to_nowhere,
 				     .tick = on_tick,
 				     .tick_arg = &ticked };
@@ -107,6 +117,11 @@ START_TEST(ranges_become_equal)
 		scribble(&rng, &b);
 		pick(&rng, &offset, &nbytes);
 
+		/* by the cache, or past it */
+		if (rng_below(&rng, 2))
+			direct_open(&copy.dest, b.fd, O_RDWR);
+		else
+			direct_open_cached(&copy.dest, b.fd);
 		/* a dry run tells the numbers and changes nothing */
 		ck_assert_int_eq(copy_range(&copy, offset, nbytes), 0);
 		ck_assert_uint_eq(ticked, nbytes);
@@ -128,9 +143,12 @@ START_TEST(ranges_become_equal)
 		memcpy(b.bytes, a.bytes, SIZE);
 		check_content(&b);
 		file_free(&b);
+		direct_close(&copy.dest);
 		/* into a new one, which takes no more space than the original, but for edges */
 		b = file_new("b");
-		copy.dest_fd = b.fd;
+		direct_open_cached(&copy.dest, b.fd);
+		copy.sink = &copy_to_new;
+		copy.old_fd = -1;
 		ck_assert_int_eq(copy_range(&copy, 0, SIZE), 0);
 		memcpy(b.bytes, a.bytes, SIZE);
 		check_content(&b);
@@ -140,19 +158,104 @@ START_TEST(ranges_become_equal)
 		file_free(&a);
 		file_free(&b);
 	}
-	free(buffer);
+	copy_ring_free(ring);
+}
+END_TEST
+
+/* What a digester is given must be all of each range, in order, as it was written. */
+static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest *digests)
+{
+	struct digest *all = arg, zero;
+
+	digest_of_zero_block(BLOCK_SHIFT, SEED_OF_DIGESTS, &zero);
+	for (uint64_t i = 0; i < n; i++)
+		all[first_block + i] = digests ? digests[i] : zero;
+	return 0;
+}
+
+START_TEST(blocks_become_equal)
+{
+	struct rng rng = rng_start("blocks_become_equal");
+	size_t block = (size_t)1 << BLOCK_SHIFT;
+
+	for (int round = 0; round < 40; round++) {
+		struct file a = file_new("a"), b = file_new("b");
+		struct digest *digests = calloc(SIZE >> BLOCK_SHIFT, sizeof(*digests));
+		struct copy copy = { .source = &a.image, .sink = &copy_to_file, .size = SIZE };
+		struct bmf_bits *bits = bmf_bits_new();
+		uint64_t from = rng_below(&rng, 20), first = from, n;
+
+		ck_assert_int_eq(copy_ring_new(nthreads[_i], &copy.ring), 0);
+		ck_assert_int_eq(digester_new(SEED_OF_DIGESTS, BLOCK_SHIFT, take, digests,
+					      &copy.digester),
+				 0);
+		direct_open(&copy.dest, b.fd, O_RDWR);
+		scribble(&rng, &a);
+		scribble(&rng, &b);
+		for (int i = 0; i < 30; i++)
+			bmf_bits_set(bits, rng_below(&rng, SIZE >> BLOCK_SHIFT), 1);
+		ck_assert_int_eq(copy_blocks(&copy, bits, BLOCK_SHIFT, from, SIZE >> BLOCK_SHIFT),
+				 0);
+		while (bmf_bits_next(bits, first, SIZE >> BLOCK_SHIFT, &first, &n)) {
+			memcpy(b.bytes + (first << BLOCK_SHIFT), a.bytes + (first << BLOCK_SHIFT),
+			       n << BLOCK_SHIFT);
+			for (; n > 0; n--, first++) {
+				struct digest is = digest_of(a.bytes + (first << BLOCK_SHIFT),
+							     block, SEED_OF_DIGESTS);
+
+				ck_assert(digest_equal(&is, &digests[first]));
+			}
+		}
+		check_content(&b);
+		direct_close(&copy.dest);
+		digester_free(copy.digester);
+		copy_ring_free(copy.ring);
+		bmf_bits_free(bits);
+		free(digests);
+		file_free(&a);
+		file_free(&b);
+	}
+}
+END_TEST
+
+START_TEST(what_is_in_memory_is_written)
+{
+	struct rng rng = rng_start("what_is_in_memory_is_written");
+	struct file b = file_new("b");
+	struct copy copy = { .sink = &copy_to_file };
+	size_t offset = 0, nbytes, ignored;
+	uint8_t *bytes = malloc(SIZE);
+
+	ck_assert_int_eq(copy_ring_new(nthreads[_i], &copy.ring), 0);
+	direct_open(&copy.dest, b.fd, O_RDWR);
+	scribble(&rng, &b);
+	while (offset < SIZE) {
+		pick(&rng, &ignored, &nbytes);
+		nbytes = nbytes < SIZE - offset ? nbytes : SIZE - offset;
+		for (size_t k = 0; k < nbytes; k++)
+			bytes[k] = (uint8_t)rng_next(&rng);
+		memcpy(b.bytes + offset, bytes, nbytes);
+		ck_assert_int_eq(copy_put(&copy, bytes, nbytes, offset), 0);
+		memset(bytes, 0, nbytes); /* it is ours again */
+		offset += nbytes + rng_below(&rng, 3) * 5000;
+	}
+	ck_assert_int_eq(copy_drain(&copy), 0);
+	check_content(&b);
+	direct_close(&copy.dest);
+	copy_ring_free(copy.ring);
+	file_free(&b);
+	free(bytes);
 }
 END_TEST
 
 START_TEST(a_source_that_ends_early_reads_as_zeros)
 {
 	struct rng rng = rng_start("a_source_that_ends_early_reads_as_zeros");
-	void *buffer = malloc(COPY_BUFFER);
 	struct file a = file_new("a"), b = file_new("b");
-	struct copy copy = {
-		.source = &a.image, .sink = &copy_to_file, .dest_fd = b.fd, .buffer = buffer
-	};
+	struct copy copy = { .source = &a.image, .sink = &copy_to_file };
 
+	ck_assert_int_eq(copy_ring_new(nthreads[_i], &copy.ring), 0);
+	direct_open(&copy.dest, b.fd, O_RDWR);
 	scribble(&rng, &a);
 	scribble(&rng, &b);
 	ck_assert_int_eq(ftruncate(a.fd, 1000000), 0);
@@ -160,39 +263,89 @@ START_TEST(a_source_that_ends_early_reads_as_zeros)
 	memset(b.bytes, 0, SIZE);
 	memcpy(b.bytes, a.bytes, 1000000);
 	check_content(&b);
+	direct_close(&copy.dest);
+	copy_ring_free(copy.ring);
 	file_free(&a);
 	file_free(&b);
-	free(buffer);
 }
 END_TEST
 
 START_TEST(errors_are_told)
 {
-	void *buffer = malloc(COPY_BUFFER);
 	struct file a = file_new("a"), b = file_new("b");
-	struct copy copy = {
-		.source = &a.image, .sink = &copy_to_file, .dest_fd = b.fd, .buffer = buffer
-	};
+	struct copy copy = { .source = &a.image, .sink = &copy_to_file };
 	int write_only, read_only;
 
+	ck_assert_int_eq(copy_ring_new(nthreads[_i], &copy.ring), 0);
+	direct_open_cached(&copy.dest, b.fd);
 	ck_assert_int_eq(pwrite(a.fd, "x", 1, 5000), 1);
 	write_only = openat(scratch_fd, "a", O_WRONLY);
-	a.image.fd = write_only;
+	direct_close(&a.image.direct);
+	direct_open_cached(&a.image.direct, write_only);
 	ck_assert_int_lt(copy_range(&copy, 0, SIZE), 0);
 	ck_assert_str_eq(copy.verb, "read");
 	ck_assert(copy.at_source);
 	ck_assert_uint_le(copy.offset, 5000);
-	a.image.fd = a.fd;
+	direct_open_cached(&a.image.direct, a.fd);
 	read_only = openat(scratch_fd, "b", O_RDONLY);
-	copy.dest_fd = read_only;
+	direct_open_cached(&copy.dest, read_only);
 	ck_assert_int_lt(copy_range(&copy, 0, SIZE), 0);
 	ck_assert_str_eq(copy.verb, "write");
 	ck_assert(!copy.at_source);
+	copy_ring_free(copy.ring);
 	close(write_only);
 	close(read_only);
 	file_free(&a);
 	file_free(&b);
-	free(buffer);
+}
+END_TEST
+
+/* Whichever thread meets its own first. */
+static int fail_beyond(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
+{
+	(void)buf;
+	(void)nbytes;
+	return offset >= *(const uint64_t *)copy->sink_arg ? -ENOSPC : 0;
+}
+
+static int no_zeros(struct copy *copy, uint64_t offset, uint64_t end)
+{
+	(void)copy;
+	(void)offset;
+	(void)end;
+	return 0;
+}
+
+START_TEST(the_first_error_is_told)
+{
+	struct copy_sink sink = {
+		.data = fail_beyond, .side_by_side = true, .verb = "fail at", .zeros = no_zeros
+	};
+	uint64_t from = 1 << 20, ticked = 0;
+	struct file a = file_new("a");
+	struct copy copy = { .source = &a.image,
+			     .sink = &sink,
+			     .sink_arg = &from,
+			     .tick = on_tick,
+			     .tick_arg = &ticked };
+	uint8_t *bytes = malloc(SIZE);
+
+	memset(bytes, 'x', SIZE);
+	ck_assert_int_eq(pwrite(a.fd, bytes, SIZE, 0), (ssize_t)SIZE);
+	ck_assert_int_eq(copy_ring_new(nthreads[_i], &copy.ring), 0);
+	for (int round = 0; round < 50; round++) {
+		ticked = 0;
+		ck_assert_int_eq(copy_range(&copy, 0, SIZE), -ENOSPC);
+		ck_assert_str_eq(copy.verb, "fail at");
+		ck_assert_uint_eq(copy.offset, from);
+		ck_assert_uint_eq(ticked, from);
+	}
+	/* and nothing of that is left under way */
+	from = UINT64_MAX;
+	ck_assert_int_eq(copy_range(&copy, 0, SIZE), 0);
+	copy_ring_free(copy.ring);
+	file_free(&a);
+	free(bytes);
 }
 END_TEST
 
@@ -237,9 +390,12 @@ int main(void)
 
 	tcase_add_unchecked_fixture(tc, scratch_make, scratch_remove);
 	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, ranges_become_equal);
-	tcase_add_test(tc, a_source_that_ends_early_reads_as_zeros);
-	tcase_add_test(tc, errors_are_told);
+	tcase_add_loop_test(tc, ranges_become_equal, 0, N_NTHREADS);
+	tcase_add_loop_test(tc, blocks_become_equal, 0, N_NTHREADS);
+	tcase_add_loop_test(tc, what_is_in_memory_is_written, 0, N_NTHREADS);
+	tcase_add_loop_test(tc, a_source_that_ends_early_reads_as_zeros, 0, N_NTHREADS);
+	tcase_add_loop_test(tc, errors_are_told, 0, N_NTHREADS);
+	tcase_add_loop_test(tc, the_first_error_is_told, 0, N_NTHREADS);
 	tcase_add_test(tc, comparing);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* copy_ring.c - the pieces of a copy that are under way */
+#include "config.h"
+
+#include "tools/copy_ring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* As fio tells of most disks: with less they aren't busy, with more nothing gets faster. */
+#define THREADS 16
+
+/* For each thread: what it works on, and what waits for an older piece to be finished. */
+#define PIECES_A_THREAD 2
+
+struct copy_ring {
+	struct workers *workers;
+	struct copy_piece *pieces;
+	size_t n, oldest, nunder_way;
+};
+
+int copy_ring_new(unsigned int nthreads, struct copy_ring **ret)
+{
+	struct copy_ring *ring = calloc(1, sizeof(*ring));
+	int r;
+
+	if (!ring)
+		return -ENOMEM;
+	if (nthreads == 0)
+		nthreads = THREADS;
+	ring->n = nthreads == 1 ? 1 : (size_t)nthreads * PIECES_A_THREAD;
+	ring->pieces = calloc(ring->n, sizeof(ring->pieces[0]));
+	r = ring->pieces ? workers_new(nthreads, &ring->workers) : -ENOMEM;
+	if (r < 0) {
+		copy_ring_free(ring);
+		return r;
+	}
+	*ret = ring;
+	return 0;
+}
+
+void copy_ring_free(struct copy_ring *ring)
+{
+	if (!ring)
+		return;
+	workers_free(ring->workers);
+	for (size_t i = 0; ring->pieces && i < ring->n; i++)
+		free(ring->pieces[i].buffer);
+	free(ring->pieces);
+	free(ring);
+}
+
+static struct copy_piece *take_oldest(struct copy_ring *ring)
+{
+	struct copy_piece *piece = &ring->pieces[ring->oldest];
+
+	if (piece->work.run)
+		workers_wait(ring->workers, &piece->work);
+	ring->oldest = (ring->oldest + 1) % ring->n;
+	ring->nunder_way--;
+	return piece;
+}
+
+static void abandon(struct copy_ring *ring)
+{
+	while (ring->nunder_way > 0)
+		take_oldest(ring);
+}
+
+static int finish_oldest(struct copy_ring *ring)
+{
+	int r = copy_finish(take_oldest(ring));
+
+	if (r < 0)
+		abandon(ring);
+	return r;
+}
+
+static struct copy_piece *newest(struct copy_ring *ring)
+{
+	return &ring->pieces[(ring->oldest + ring->nunder_way) % ring->n];
+}
+
+int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece **ret)
+{
+	struct copy_piece *piece;
+
+	if (ring->nunder_way == ring->n) {
+		int r = finish_oldest(ring);
+
+		if (r < 0)
+			return r;
+	}
+	piece = newest(ring);
+	if (with_buffer && !piece->buffer)
+		piece->buffer = direct_buffer(COPY_PIECE);
+	if (with_buffer && !piece->buffer)
+		return -ENOMEM;
+	*ret = piece;
+	return 0;
+}
+
+void copy_ring_start(struct copy_ring *ring, void (*run)(struct work *work))
+{
+	struct copy_piece *piece = newest(ring);
+
+	ring->nunder_way++;
+	piece->work.run = run;
+	if (run)
+		workers_start(ring->workers, &piece->work);
+}
+
+int copy_ring_drain(struct copy_ring *ring)
+{
+	int r = 0;
+
+	while (r == 0 && ring->nunder_way > 0)
+		r = finish_oldest(ring);
+	return r;
+}
