@@ -2,19 +2,23 @@
 /*
  * stream_input.h - bytes from a descriptor, one after the other
  *
- * Small pieces come by way of a buffer, large ones go where they are wanted.  Internal to
- * stream_*.c.
+ * Small pieces come by way of a buffer, large ones go where they are wanted.  A file that is large
+ * is read ahead.  Internal to stream_*.c.
  */
 #ifndef TOOLS_STREAM_INPUT_H
 #define TOOLS_STREAM_INPUT_H
+
+#include "tools/read_ahead.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 struct stream_input {
-	int fd; /* borrowed */
-	uint8_t *buf;
-	size_t next, used;
+	int fd;			  /* borrowed */
+	struct read_ahead *ahead; /* NULL: it isn't worth it, or can't be */
+	uint8_t *buf;		  /* NULL if ahead */
+	const uint8_t *at;
+	size_t left;  /* from there */
 	uint64_t pos; /* of what comes next, from where fd stood */
 };
 

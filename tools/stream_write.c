@@ -2,8 +2,8 @@
 /*
  * stream_write.c - a delta stream, from its header to its footer
  *
- * Records are put together in one buffer, one after the other, and written when that has
- * FLUSH_NBYTES; so a node costs no system call, and a long extent one.
+ * Records are put together in one buffer, one after the other, and handed over when that has
+ * FLUSH_NBYTES; so a node costs no system call.
  *
  * Whether zstd pays is a matter of the content: its first PROBES extents are packed to see
  * how far they shrink, and if that isn't worth it, the others are stored as they are, but
@@ -12,12 +12,13 @@
 #include "config.h"
 
 #include "tools/stream_format.h"
+#include "tools/stream_output.h"
 #include "tools/stream_rules.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zstd.h>
 
 #define FLUSH_NBYTES ((size_t)256 << 10)
@@ -27,7 +28,7 @@
 #define RETRY 64
 
 struct stream_writer {
-	int fd;
+	struct stream_output output;
 	bool packs; /* with zstd, where it pays */
 	int error;  /* the first failure, a negative errno; or 0 */
 	struct stream_rules rules;
@@ -56,20 +57,16 @@ static int fail_rules(struct stream_writer *w, int code)
 	return fail(w, code == -EBADMSG ? -EINVAL : code);
 }
 
-static int flush(struct stream_writer *w)
+/* All, or as much as can be written well; the rest is a part of what follows. */
+static int flush(struct stream_writer *w, bool all)
 {
-	size_t done = 0;
+	size_t n = all ? w->used : w->used / STREAM_OUTPUT_ALIGN * STREAM_OUTPUT_ALIGN;
+	int r = stream_output_write(&w->output, w->buf, n);
 
-	while (done < w->used) {
-		ssize_t n = write(w->fd, w->buf + done, w->used - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return fail(w, n < 0 ? -errno : -EIO);
-		done += (size_t)n;
-	}
-	w->used = 0;
+	if (r < 0)
+		return fail(w, r);
+	w->used -= n;
+	memmove(w->buf, w->buf + n, w->used);
 	return 0;
 }
 
@@ -113,7 +110,7 @@ static int end(struct stream_writer *w, enum stream_type type, size_t payload_nb
 		XXH3_128bits_update(w->content, record, nbytes);
 	w->used += nbytes;
 	w->pos += nbytes;
-	return w->used >= FLUSH_NBYTES ? flush(w) : 0;
+	return w->used >= FLUSH_NBYTES ? flush(w, false) : 0;
 }
 
 /* A record whose payload is in two pieces; the second may be empty. */
@@ -141,7 +138,7 @@ static int put_header(struct stream_writer *w, const struct stream_header *heade
 	XXH3_128bits_update(w->digest, &disk, sizeof(disk));
 	w->used = sizeof(disk);
 	w->pos = sizeof(disk);
-	return flush(w);
+	return 0;
 }
 
 static int prepare(struct stream_writer *w, const struct stream_header *header)
@@ -173,7 +170,7 @@ int stream_writer_new(int fd, const struct stream_header *header, unsigned int f
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	w->fd = fd;
+	stream_output_init(&w->output, fd);
 	w->packs = !(flags & STREAM_NO_ZSTD);
 	r = prepare(w, header);
 	if (r < 0) {
@@ -188,6 +185,7 @@ void stream_writer_free(struct stream_writer *w)
 {
 	if (!w)
 		return;
+	stream_output_destroy(&w->output);
 	stream_rules_destroy(&w->rules);
 	XXH3_freeState(w->digest);
 	XXH3_freeState(w->content);
@@ -393,7 +391,11 @@ static int put_footer(struct stream_writer *w, const struct stream_totals *total
 
 	bmf_canonical(XXH3_128bits_digest(w->digest), disk.digest);
 	r = put(w, STREAM_FOOTER, &disk, sizeof(disk), NULL, 0);
-	return r < 0 ? r : flush(w);
+	if (r == 0)
+		r = flush(w, true);
+	if (r == 0)
+		r = stream_output_end(&w->output);
+	return r < 0 ? fail(w, r) : 0;
 }
 
 int stream_finish(struct stream_writer *w, struct stream_totals *ret)

@@ -156,10 +156,10 @@ static void tell(void *arg, const char *text)
 }
 
 /* Y0, and Y5 to Y6: what an earlier sync, or this one, has committed. */
-int sync_publish(struct sync *s)
+int sync_publish(struct sync *s, bool written_now)
 {
 	struct publish_report report;
-	int r = publish(&s->replica, &report, s->err);
+	int r = publish(&s->replica, written_now, &report, s->err);
 
 	if (r == 0)
 		publish_tell(&report, tell, s);
@@ -210,7 +210,7 @@ static int update_by_journal(struct sync *s, const struct bmf_state *state)
 {
 	int r = sync_stage(s, state);
 
-	return r < 0 ? r : sync_publish(s);
+	return r < 0 ? r : sync_publish(s, true);
 }
 
 /* Y4 to Y7 */
