@@ -18,6 +18,7 @@
 
 struct listing {
 	const struct options *options;
+	unsigned int threads;
 	json_t *found; /* with OPTION_JSON */
 	struct progress progress;
 	struct scrub_repair repair; /* with OPTION_REPAIR */
@@ -145,7 +146,8 @@ static int repair(struct replica *replica, struct listing *listing, struct bmf_e
 
 static int scrub(struct replica *replica, struct listing *listing, struct bmf_error *err)
 {
-	struct scrub_options options = { .found = on_found,
+	struct scrub_options options = { .threads = listing->threads,
+					 .found = on_found,
 					 .progress = on_progress,
 					 .arg = listing };
 	struct scrub_result result;
@@ -171,12 +173,14 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 	int r;
 
 	listing.repair = (struct scrub_repair){ .done = on_done, .arg = &listing };
+	if (command_threads(command, options, &listing.threads) < 0)
+		return EXIT_USAGE;
 	stop_catch();
 	if (options->given & OPTION_JSON)
 		listing.found = json_array();
 	r = replica_open_alone(args[0], &replica, &err);
 	if (r == 0) {
-		r = publish(&replica, false, &published, &err);
+		r = publish(&replica, NULL, &published, &err);
 		publish_tell(&published, output_warning, NULL);
 		publish_report_destroy(&published);
 		if (r == 0)

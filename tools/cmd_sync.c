@@ -170,16 +170,6 @@ static int report(const struct sync_result *result, const struct options *option
 	return sync_result_is_full(result) ? EXIT_FULL_COPY : EXIT_SUCCESS;
 }
 
-/* A number of checkpoints; false: it is none. */
-static bool parse_keep(const char *text, uint64_t *ret)
-{
-	if (strspn(text, "0123456789") != strlen(text))
-		return false;
-	errno = 0;
-	*ret = strtoull(text, NULL, 10);
-	return errno == 0;
-}
-
 int cmd_sync(const struct command *command, char *const args[], const struct options *options)
 {
 	struct progress progress;
@@ -196,12 +186,10 @@ int cmd_sync(const struct command *command, char *const args[], const struct opt
 	struct bmf_error err;
 	int r, status;
 
-	if (sync_options.keeps && !parse_keep(options->keep, &sync_options.keep)) {
-		output_error("%s: --keep takes a number, not '%s'; see mirrorctl help %s",
-			     command->name, text_quote(options->keep, name, sizeof(name)),
-			     command->name);
+	if ((sync_options.keeps && command_number(command, "keep", options->keep, 0, UINT64_MAX,
+						  &sync_options.keep) < 0) ||
+	    command_threads(command, options, &sync_options.threads) < 0)
 		return EXIT_USAGE;
-	}
 	stop_catch();
 	progress_begin(&progress, "copying", !(options->given & (OPTION_QUIET | OPTION_DRY_RUN)));
 	r = sync_run(args[0], args[1], &sync_options, &result, &err);

@@ -9,6 +9,7 @@
 #define TOOLS_COMMAND_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define OPTION_JSON 1u
 #define OPTION_QUIET 2u
@@ -20,6 +21,7 @@
 #define OPTION_DEEP 128u
 #define OPTION_KEEP 256u
 #define OPTION_AT 512u
+#define OPTION_THREADS 1024u
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -34,7 +36,7 @@
 /* What was given besides arguments; values belong to argv. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
-	const char *pre_hook, *post_hook, *repair, *keep, *at;
+	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads;
 };
 
 struct command {
@@ -62,6 +64,14 @@ extern const struct command commands[];		      /* ends with a NULL name */
 extern const struct command_option command_options[]; /* likewise */
 
 const struct command *command_find(const char *name); /* or NULL */
+
+/* The value of an option, decimal.  0; or -EINVAL, and that is said. */
+int command_number(const struct command *command, const char *option, const char *text,
+		   uint64_t min, uint64_t max, uint64_t *ret);
+
+/* That of --threads; 0 if it wasn't given.  Likewise. */
+int command_threads(const struct command *command, const struct options *options,
+		    unsigned int *ret);
 
 int cmd_sync(const struct command *command, char *const args[], const struct options *options);
 int cmd_status(const struct command *command, char *const args[], const struct options *options);

@@ -39,7 +39,6 @@ static void write_piece(struct copy_piece *piece)
 	const struct copy_sink *sink = piece->copy->sink;
 
 	piece->verb = sink->verb;
-	piece->at_source = false;
 	piece->code = sink->data(piece->copy, piece->buffer, piece->got, piece->offset);
 }
 
@@ -50,6 +49,7 @@ static void run_piece(struct work *work)
 	struct copy *copy = piece->copy;
 
 	piece->code = 0;
+	piece->at_source = false;
 	piece->got = piece->nbytes;
 	if (piece->kind == COPY_DATA) {
 		ssize_t got = source_image_read(copy->source, piece->buffer, piece->nbytes,
@@ -80,11 +80,44 @@ static int finish_zeros(struct copy *copy, uint64_t offset, uint64_t nbytes)
 	return r;
 }
 
+static bool is_unreadable(ssize_t r)
+{
+	return r == -EIO || r == -EUCLEAN || r == -EBADMSG;
+}
+
+/* Block by block: whatever the disk gives of it. */
+static int read_again(struct copy *copy, struct copy_piece *piece)
+{
+	uint64_t block = UINT64_C(1) << copy->block_shift, at = piece->offset, next;
+	uint64_t end = piece->offset + piece->nbytes;
+
+	for (; at < end; at = next) {
+		char *buf = (char *)piece->buffer + (at - piece->offset);
+		ssize_t got;
+
+		next = (at / block + 1) * block;
+		next = next < end ? next : end;
+		got = source_image_read(copy->source, buf, next - at, at, true);
+		if (is_unreadable(got)) {
+			int r = bmf_bits_set(copy->unreadable, at >> copy->block_shift, 1);
+
+			got = r < 0 ? r : 0;
+		}
+		if (got < 0)
+			return (int)got;
+		memset(buf + got, 0, next - at - (size_t)got);
+	}
+	piece->got = piece->nbytes;
+	return 0;
+}
+
 static int finish_data(struct copy *copy, struct copy_piece *piece)
 {
 	uint64_t end = piece->offset + piece->got;
 	int r;
 
+	if (copy->unreadable && piece->at_source && is_unreadable(piece->code))
+		piece->code = read_again(copy, piece);
 	if (piece->code == 0 && !copy->sink->side_by_side)
 		write_piece(piece);
 	if (piece->code < 0)
@@ -199,16 +232,14 @@ static int put_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
 /* What failed first is told: an earlier piece, if there is one. */
 static int end(struct copy *copy, int r)
 {
-	const struct copy failure = { .verb = copy->verb,
-				      .at_source = copy->at_source,
-				      .offset = copy->offset };
+	const char *verb = copy->verb;
+	bool at_source = copy->at_source;
+	uint64_t offset = copy->offset;
 	int earlier = copy_ring_drain(copy->ring);
 
 	if (earlier < 0)
 		return earlier;
-	if (r < 0)
-		copy_failed(copy, r, failure.verb, failure.at_source, failure.offset);
-	return r;
+	return r < 0 ? copy_failed(copy, r, verb, at_source, offset) : 0;
 }
 
 int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes)

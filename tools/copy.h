@@ -64,6 +64,9 @@ extern const struct copy_sink copy_to_file;
  * counted. */
 extern const struct copy_sink copy_to_new;
 
+/* Only reads: for the digester. */
+extern const struct copy_sink copy_to_digester;
+
 /* Only counts, against old_fd. */
 extern const struct copy_sink copy_to_nowhere;
 
@@ -79,6 +82,13 @@ struct copy {
 	/* Given all of it too, of an image of that size; NULL: nobody wants digests. */
 	struct digester *digester;
 	uint64_t size;
+
+	/*
+	 * Gets the blocks that the disk can't give, which are zeros to the sink and the digester.
+	 * NULL: that fails.
+	 */
+	struct bmf_bits *unreadable;
+	unsigned int block_shift; /* for that */
 
 	/* Told of every step forward in a range; may be NULL. */
 	void (*tick)(void *arg, uint64_t nbytes);

@@ -82,7 +82,7 @@ const struct copy_sink copy_to_file = {
 	.data = write_data, .side_by_side = true, .verb = "write", .zeros = zeros_to_file
 };
 
-/* ---- a new file, and nowhere ---- */
+/* ---- a new file; nowhere ---- */
 
 static int count_zeros(struct copy *copy, uint64_t offset, uint64_t end)
 {
@@ -92,5 +92,26 @@ static int count_zeros(struct copy *copy, uint64_t offset, uint64_t end)
 const struct copy_sink copy_to_new = {
 	.data = write_data, .side_by_side = true, .verb = "write", .zeros = count_zeros
 };
+
+static int look_only(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
+{
+	(void)copy;
+	(void)buf;
+	(void)nbytes;
+	(void)offset;
+	return 0;
+}
+
+static int skip_zeros(struct copy *copy, uint64_t offset, uint64_t end)
+{
+	(void)copy;
+	(void)offset;
+	(void)end;
+	return 0;
+}
+
+const struct copy_sink copy_to_digester = { .data = look_only,
+					    .side_by_side = true,
+					    .zeros = skip_zeros };
 
 const struct copy_sink copy_to_nowhere = { .zeros = count_zeros };

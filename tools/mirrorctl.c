@@ -3,10 +3,12 @@
 #include "config.h"
 
 #include "tools/command.h"
+#include "tools/copy.h"
 #include "tools/fail.h"
 #include "tools/output.h"
 #include "tools/text.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,6 +28,8 @@ const struct command_option command_options[] = {
 	  "keep the last N checkpoints of the replica, 0: none but itself" },
 	{ "at", OPTION_AT, "CHECKPOINT", offsetof(struct options, at),
 	  "which one, its number or UUID; else the replica's newest" },
+	{ "threads", OPTION_THREADS, "N", offsetof(struct options, threads),
+	  "read and write with N threads, 1 to 64 (16)" },
 	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
 	  "run before the checkpoint; if it fails, nothing is done" },
 	{ "post-hook", OPTION_POST_HOOK, "CMD", offsetof(struct options, post_hook),
@@ -39,7 +43,7 @@ const struct command_option command_options[] = {
 const struct command commands[] = {
 	{ "sync", "SOURCE DEST", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_KEEP |
-		  OPTION_PRE_HOOK | OPTION_POST_HOOK,
+		  OPTION_THREADS | OPTION_PRE_HOOK | OPTION_POST_HOOK,
 	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
@@ -70,8 +74,8 @@ const struct command commands[] = {
 	  "Makes in the directory OUT, which must be empty or not exist, the tree of the replica\n"
 	  "DEST as it was at a checkpoint that it has kept (see sync --keep), or as it is now.",
 	  cmd_restore },
-	{ "scrub", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET | OPTION_REPAIR, EXIT_VERIFY_ERROR,
-	  "prove a replica by its digests, without the source",
+	{ "scrub", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET | OPTION_REPAIR | OPTION_THREADS,
+	  EXIT_VERIFY_ERROR, "prove a replica by its digests, without the source",
 	  "Reads every block of every image of the replica DEST, and lists those that aren't\n"
 	  "what a sync has written there.  With --repair those are mended which a source still\n"
 	  "has: only what the replica's digests prove is written.",
@@ -106,6 +110,44 @@ const struct command *command_find(const char *name)
 		if (strcmp(c->name, name) == 0)
 			return c;
 	return NULL;
+}
+
+int command_number(const struct command *command, const char *option, const char *text,
+		   uint64_t min, uint64_t max, uint64_t *ret)
+{
+	char name[TEXT_NAME];
+	uint64_t value;
+
+	errno = 0;
+	value = strtoull(text, NULL, 10);
+	if (strspn(text, "0123456789") == strlen(text) && errno == 0 && value >= min &&
+	    value <= max) {
+		*ret = value;
+		return 0;
+	}
+	text_quote(text, name, sizeof(name));
+	if (max == UINT64_MAX)
+		output_error("%s: --%s takes a number, not '%s'; see mirrorctl help %s",
+			     command->name, option, name, command->name);
+	else
+		output_error("%s: --%s takes a number from %llu to %llu, not '%s'; see mirrorctl "
+			     "help %s",
+			     command->name, option, (unsigned long long)min,
+			     (unsigned long long)max, name, command->name);
+	return -EINVAL;
+}
+
+int command_threads(const struct command *command, const struct options *options, unsigned int *ret)
+{
+	uint64_t threads = 0;
+	int r = 0;
+
+	if (options->given & OPTION_THREADS)
+		r = command_number(command, "threads", options->threads, 1, COPY_THREADS_MAX,
+				   &threads);
+	if (r == 0)
+		*ret = (unsigned int)threads;
+	return r;
 }
 
 static int usage_error(const struct command *command, const char *what, const char *which)

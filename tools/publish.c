@@ -225,11 +225,13 @@ static void forget(struct publish *p)
 	close(p->fd);
 }
 
-int publish(struct replica *replica, bool written_now, struct publish_report *ret,
+int publish(struct replica *replica, const struct publish_how *how, struct publish_report *ret,
 	    struct bmf_error *err)
 {
 	int dir_fd = replica->store->dir_fd, r;
-	struct publish p = { .replica = replica, .report = ret, .err = err };
+	struct publish p = {
+		.replica = replica, .report = ret, .err = err, .threads = how ? how->threads : 0
+	};
 
 	*ret = (struct publish_report){ 0 };
 	p.fd = journal_open(dir_fd);
@@ -242,7 +244,7 @@ int publish(struct replica *replica, bool written_now, struct publish_report *re
 	ret->found = true;
 	p.digests_fd = replica_open_digests(replica);
 	r = p.digests_fd < 0 ? publish_failed(&p, p.digests_fd, "open digests of", NULL)
-			     : check_journal(&p, written_now);
+			     : check_journal(&p, how && how->written_now);
 	if (r == 0)
 		r = apply(&p);
 	if (r >= 0) {

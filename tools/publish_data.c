@@ -120,7 +120,7 @@ int publish_content(struct publish *p)
 	r = publish_open_stream(p, &reader);
 	if (r < 0)
 		return r;
-	r = copy_ring_new(0, &copy.ring);
+	r = copy_ring_new(p->threads, &copy.ring);
 	r = r == 0 ? read_contents(p, reader, &copy)
 		   : publish_failed(p, r, "publish update of", NULL);
 	if (copy.dest.fd >= 0) {

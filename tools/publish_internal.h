@@ -9,6 +9,7 @@
 #include "tools/stream_tree.h"
 
 struct publish {
+	unsigned int threads;
 	struct replica *replica;
 	int fd, digests_fd; /* of the journal, and the directory of digests */
 	struct stream_header header;

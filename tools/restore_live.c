@@ -15,8 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUFFER ((size_t)1 << 20)
-
 /* ---- what its digests say of a file ---- */
 
 struct proof {
@@ -42,13 +40,9 @@ static int prove_by(struct digests *record, const struct digests_key *key, int f
 		    struct proof *ret)
 {
 	struct digest_compare compare = { .record = record, .block = on_block, .arg = ret };
-	struct digest_file file = { .fd = fd,
-				    .size = size,
-				    .block_shift = key->block_shift,
-				    .buffer = malloc(BUFFER),
-				    .buffer_nbytes = BUFFER };
+	struct digest_file file = { .fd = fd, .size = size, .block_shift = key->block_shift };
 	struct digester *digester = NULL;
-	int r = file.buffer ? digest_compare_init(key, &compare) : -ENOMEM;
+	int r = digest_compare_init(key, &compare);
 
 	if (r == 0)
 		r = digester_new(digest_seed(&key->replica), key->block_shift, digest_compare_take,
@@ -56,7 +50,6 @@ static int prove_by(struct digests *record, const struct digests_key *key, int f
 	if (r == 0)
 		r = digest_file(&file, digester);
 	digester_free(digester);
-	free(file.buffer);
 	return r;
 }
 

@@ -46,27 +46,6 @@ static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest
 
 /* ---- windows ---- */
 
-static int look_only(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
-{
-	(void)copy;
-	(void)buf;
-	(void)nbytes;
-	(void)offset;
-	return 0;
-}
-
-static int skip_zeros(struct copy *copy, uint64_t offset, uint64_t end)
-{
-	(void)copy;
-	(void)offset;
-	(void)end;
-	return 0;
-}
-
-static const struct copy_sink to_digester = { .data = look_only,
-					      .side_by_side = true,
-					      .zeros = skip_zeros };
-
 /* Blocks are read, and not released: some of them will be read again. */
 static int look_at(const struct resync *resync, struct digester *digester, uint64_t offset,
 		   uint64_t end)
@@ -76,7 +55,7 @@ static int look_at(const struct resync *resync, struct digester *digester, uint6
 	uint64_t copied = copy->copied;
 	int r;
 
-	copy->sink = &to_digester;
+	copy->sink = &copy_to_digester;
 	copy->digester = digester;
 	copy->again = true;
 	r = copy_range(copy, offset, end - offset);

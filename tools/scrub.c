@@ -19,15 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER ((size_t)1 << 20)
-
 struct scrub {
 	const struct replica *replica;
 	const struct scrub_options *options;
 	struct scrub_result *result;
 	struct bmf_error *err;
 	int digests_fd;
-	void *buffer;
 	uint64_t done;
 
 	/* The image at hand. */
@@ -147,8 +144,7 @@ static int prove(struct scrub *s, const struct digests_key *key)
 	struct digest_file file = { .fd = s->fd,
 				    .size = s->size,
 				    .block_shift = key->block_shift,
-				    .buffer = s->buffer,
-				    .buffer_nbytes = BUFFER,
+				    .threads = s->options->threads,
 				    .tick = tick,
 				    .tick_arg = s };
 	struct digester *digester;
@@ -248,8 +244,6 @@ static int scrub_images(struct scrub *s)
 	const struct manifest *manifest = &s->replica->manifest;
 	int r = 0;
 
-	if (!s->buffer)
-		return fail_errno(s->err, -ENOMEM, "scrub", s->replica->path, NULL);
 	for (size_t i = 0; i < manifest->nimages; i++)
 		s->result->bytes_total += manifest->images[i].stamp.size;
 	for (size_t i = 0; r == 0 && i < manifest->nimages; i++)
@@ -266,8 +260,7 @@ int scrub_run(const struct replica *replica, const struct scrub_options *options
 			       .options = options,
 			       .result = ret,
 			       .err = err,
-			       .digests_fd = replica_open_digests(replica),
-			       .buffer = malloc(BUFFER) };
+			       .digests_fd = replica_open_digests(replica) };
 	struct timespec begin, end;
 	int r;
 
@@ -281,6 +274,5 @@ int scrub_run(const struct replica *replica, const struct scrub_options *options
 		(double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
 	if (scrub.digests_fd >= 0)
 		close(scrub.digests_fd);
-	free(scrub.buffer);
 	return r;
 }

@@ -36,6 +36,7 @@ struct scrub_options {
 	void (*found)(void *arg, const struct scrub_found *found);
 	void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
 	void *arg;
+	unsigned int threads; /* that read; 0: as many as disks like */
 };
 
 struct scrub_result {

@@ -158,8 +158,10 @@ static void tell(void *arg, const char *text)
 /* Y0, and Y5 to Y6: what an earlier sync, or this one, has committed. */
 int sync_publish(struct sync *s, bool written_now)
 {
+	const struct publish_how how = { .written_now = written_now,
+					 .threads = s->options->threads };
 	struct publish_report report;
-	int r = publish(&s->replica, written_now, &report, s->err);
+	int r = publish(&s->replica, &how, &report, s->err);
 
 	if (r == 0)
 		publish_tell(&report, tell, s);

@@ -100,7 +100,7 @@ assert_eq "$(found)" "raw damaged 131072 65536 changed" "silent damage"
 code=0
 strace -qq -o trace -P "$work/d/raw" -e trace=pread64 \
 	-e inject=pread64:error=EIO:when=1..2 \
-	"$MIRRORCTL" scrub --json --repair m d >scrub.json 2>err || code=$?
+	"$MIRRORCTL" scrub --json --threads 1 --repair m d >scrub.json 2>err || code=$?
 grep -q INJECTED trace || skip "can't trace"
 assert_eq "$code" 1 "unreadable: exit code ($(cat err))"
 assert_eq "$(found)" "raw unreadable 0 65536 true

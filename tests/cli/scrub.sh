@@ -123,10 +123,10 @@ copy_replica
 code=0
 # a sanitizer of leaks can't work in a process that is traced
 strace -qq -o trace -P "$work/d/raw" -e trace=pread64 \
-	-e inject=pread64:error=EIO:when=2..3 "$MIRRORCTL" scrub --json d >scrub.json 2>err || code=$?
+	-e inject=pread64:error=EIO:when=2..3 "$MIRRORCTL" scrub --json --threads 1 d >scrub.json 2>err || code=$?
 grep -q INJECTED trace || skip "can't trace"
 assert_eq "$code" 1 "unreadable: exit code ($(cat err))"
-assert_eq "$(found)" "raw unreadable 1048576 65536" unreadable
+assert_eq "$(found)" "raw unreadable 262144 65536" unreadable
 
 # killed_sync CONDITION [OPTION...]: syncs to good and kills that at its first flush, the next one
 # at its second and so on, until CONDITION holds

@@ -101,7 +101,7 @@ START_TEST(ranges_become_equal)
 	struct copy_ring *ring;
 
 	ck_assert_int_eq(copy_ring_new(nthreads[_i], &ring), 0);
-	for (int round = 0; round < 60; round++) {
+	for (int round = 0; round < 20; round++) {
 		struct file a = file_new("a"), b = file_new("b");
 		uint64_t ticked = 0, zeroed;
 		struct copy copy = { .ring = ring,
@@ -178,7 +178,7 @@ START_TEST(blocks_become_equal)
 	struct rng rng = rng_start("blocks_become_equal");
 	size_t block = (size_t)1 << BLOCK_SHIFT;
 
-	for (int round = 0; round < 40; round++) {
+	for (int round = 0; round < 12; round++) {
 		struct file a = file_new("a"), b = file_new("b");
 		struct digest *digests = calloc(SIZE >> BLOCK_SHIFT, sizeof(*digests));
 		struct copy copy = { .source = &a.image, .sink = &copy_to_file, .size = SIZE };
@@ -333,7 +333,7 @@ START_TEST(the_first_error_is_told)
 	memset(bytes, 'x', SIZE);
 	ck_assert_int_eq(pwrite(a.fd, bytes, SIZE, 0), (ssize_t)SIZE);
 	ck_assert_int_eq(copy_ring_new(nthreads[_i], &copy.ring), 0);
-	for (int round = 0; round < 50; round++) {
+	for (int round = 0; round < 20; round++) {
 		ticked = 0;
 		ck_assert_int_eq(copy_range(&copy, 0, SIZE), -ENOSPC);
 		ck_assert_str_eq(copy.verb, "fail at");
