@@ -22,7 +22,7 @@ fault_at() {
 	change
 	list m >new
 	strace -f -qq -o /dev/null -e trace="$1" -e inject="$1:error=$3:when=$2" \
-		"$MIRRORCTL" sync --quiet "${mode[@]}" m "$d" 2>fault.err || code=$?
+		"$MIRRORCTL" sync --threads 1 --quiet "${mode[@]}" m "$d" 2>fault.err || code=$?
 	[ "$code" -le 3 ] || grep -q "loading shared libraries" fault.err ||
 		fail "$at: exit code $code: $(cat fault.err)"
 	if [ "$code" != 0 ] && [ "$code" != 3 ]; then

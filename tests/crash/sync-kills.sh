@@ -18,7 +18,7 @@ calls+=,utimensat
 killed_sync() {
 	local code=0
 	strace -f -qq -o /dev/null -e trace="$1" -e inject="$1:signal=KILL:when=$2" \
-		"$MIRRORCTL" sync --quiet "${mode[@]}" m "$d" 2>killed.err || code=$?
+		"$MIRRORCTL" sync --threads 1 --quiet "${mode[@]}" m "$d" 2>killed.err || code=$?
 	[ "$code" = 137 ] && return
 	[ "$code" = 0 ] || fail "$what: not killed at $1 $2: $(cat killed.err)"
 	return 1

@@ -95,7 +95,7 @@ find_places() {
 		change
 		code=0
 		strace -f -qq -o "trace$i" -e trace="$1" \
-			"$MIRRORCTL" sync --json "${mode[@]}" m "$d" >sync.json 2>sync.err || code=$?
+			"$MIRRORCTL" sync --threads 1 --json "${mode[@]}" m "$d" >sync.json 2>sync.err || code=$?
 		went_well || fail "$d: a sync without any fault: exit code $code: $(cat sync.err sync.json)"
 		sed -n -E 's/^[0-9]+ +([a-z0-9]+)\(.*/\1/p' "trace$i" | sort | uniq -c >"count$i"
 	done
