@@ -72,7 +72,7 @@ stop_at_write() {
 	rm -f trace
 	strace -f -qq -o trace -P "$work/d/$file" -e trace=pwrite64,write \
 		-e "inject=pwrite64,write:signal=STOP:when=$when" \
-		"$MIRRORCTL" sync --json "$@" s d >sync.json 2>sync.err &
+		"$MIRRORCTL" sync --threads 1 --json "$@" s d >sync.json 2>sync.err &
 	pid=$!
 	wait_for 30 is_stopped || fail "it doesn't copy: $(cat sync.err)"
 }
@@ -89,7 +89,7 @@ random_file s/big 24000000
 must_sync 0 s d
 SEED=$((SEED + 1)) random_file s/big 24000000
 cp s/big big
-stop_at_write big 20 --in-place
+stop_at_write big 80 --in-place
 dd if=/dev/zero of=s/big bs=1M count=8 conv=notrunc,fsync status=none
 go_on 0
 assert_same_file big d/big
