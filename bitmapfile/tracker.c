@@ -424,6 +424,18 @@ void bmf_tracker_doubt(struct bmf_tracker *t)
 		bmf_tracker_fail(t, r);
 }
 
+int bmf_tracker_disown(struct bmf_tracker *t)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&t->lock);
+	/* One that isn't tracked has no sidecar that is believed: see disown_sidecar(). */
+	if (atomic_load(&t->mode) == BMF_MODE_TRACKED)
+		r = bmf_tracker_give_up_locked(t);
+	pthread_mutex_unlock(&t->lock);
+	return r;
+}
+
 int bmf_tracker_failed(const struct bmf_tracker *t)
 {
 	return atomic_load(&((struct bmf_tracker *)t)->failed);

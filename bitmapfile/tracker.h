@@ -39,6 +39,12 @@ void bmf_tracker_closed(struct bmf_tracker *tracker);
  */
 int bmf_tracker_change(struct bmf_tracker *tracker, uint64_t offset, uint64_t nbytes);
 
+/*
+ * From now on the image changes without the tracker being told: what was recorded is
+ * given up, durably.  0, or -errno: then it must not change (I1).
+ */
+int bmf_tracker_disown(struct bmf_tracker *tracker);
+
 /* The size is about to become that: what is cut off changes, and what is added. */
 int bmf_tracker_resize(struct bmf_tracker *tracker, uint64_t size);
 

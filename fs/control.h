@@ -36,6 +36,9 @@
  */
 #define MFS_INFO_READ_ONLY 1u
 
+/* Mounted with -o notrack: no change is recorded.  All but INFO give EOPNOTSUPP. */
+#define MFS_INFO_NOTRACK 2u
+
 struct mfs_control_info {
 	uint32_t version;     /* out */
 	int32_t pid;	      /* out: as the daemon sees itself */

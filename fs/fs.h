@@ -38,6 +38,7 @@ struct mfs {
 	const struct bmf_io *io;
 	int source_fd;
 	struct bmf_source *source; /* NULL: the filesystem of the source is read-only */
+	bool notrack;		   /* no change is recorded: see mfs_image_track() */
 	bool is_root;		   /* new files are given to whoever made them */
 	bool session_in_use;	   /* at the end: by a thread that hangs in the kernel */
 	bool initialized;	   /* set by INIT: kernel and libfuse have agreed */

@@ -21,7 +21,31 @@
 
 int mfs_image_track(struct mfs *fs, const struct mfs_node *node, struct bmf_tracker **ret)
 {
-	return fs->source ? bmf_source_track(fs->source, node->fd, ret) : -EROFS;
+	struct bmf_tracker *tracker;
+	int r;
+
+	r = fs->source ? bmf_source_track(fs->source, node->fd, &tracker) : -EROFS;
+	if (r == 0 && fs->notrack) {
+		r = bmf_tracker_disown(tracker);
+		if (r < 0)
+			bmf_tracker_put(tracker);
+	}
+	if (r == 0)
+		*ret = tracker;
+	return r;
+}
+
+/* With notrack nobody closes the gate. */
+static void enter_gate(struct mfs *fs)
+{
+	if (!fs->notrack)
+		mfs_gate_enter(&fs->gate);
+}
+
+static void leave_gate(struct mfs *fs)
+{
+	if (!fs->notrack)
+		mfs_gate_leave(&fs->gate);
 }
 
 /* The size of an image whose change failed or did not say how far it went. */
@@ -40,8 +64,11 @@ static void note_size(struct mfs *fs, struct bmf_tracker *tracker, int fd)
 static int before_change(struct mfs *fs, struct bmf_tracker *tracker, uint64_t offset,
 			 uint64_t nbytes)
 {
-	int r = bmf_tracker_change(tracker, offset, nbytes);
+	int r;
 
+	if (fs->notrack)
+		return 0;
+	r = bmf_tracker_change(tracker, offset, nbytes);
 	if (r == 0)
 		mfs_snapshots_before_change(fs, &fs->snapshots, tracker, offset, nbytes);
 	return r;
@@ -79,7 +106,7 @@ ssize_t mfs_image_write(struct mfs *fs, struct bmf_tracker *tracker, int fd, con
 	bool failed = false;
 	ssize_t r;
 
-	mfs_gate_enter(&fs->gate);
+	enter_gate(fs);
 	r = before_change(fs, tracker, (uint64_t)offset, nbytes);
 	if (r == 0) {
 		r = fs->io->pwrite(fs->io, fd, buf, nbytes, offset);
@@ -89,7 +116,7 @@ ssize_t mfs_image_write(struct mfs *fs, struct bmf_tracker *tracker, int fd, con
 		else
 			bmf_tracker_grown(tracker, (uint64_t)offset + nbytes);
 	}
-	mfs_gate_leave(&fs->gate);
+	leave_gate(fs);
 	if (failed && durable)
 		durable_write_failed(tracker, (int)r);
 	return r;
@@ -127,9 +154,9 @@ int mfs_image_truncate(struct mfs *fs, struct bmf_tracker *tracker, int fd, off_
 {
 	int r;
 
-	mfs_gate_enter(&fs->gate);
+	enter_gate(fs);
 	r = truncate_in_gate(fs, tracker, fd, size);
-	mfs_gate_leave(&fs->gate);
+	leave_gate(fs);
 	return r;
 }
 
@@ -211,9 +238,9 @@ int mfs_image_fallocate(struct mfs *fs, struct bmf_tracker *tracker, int fd, int
 {
 	int r;
 
-	mfs_gate_enter(&fs->gate);
+	enter_gate(fs);
 	r = fallocate_in_gate(fs, tracker, fd, mode, offset, nbytes);
-	mfs_gate_leave(&fs->gate);
+	leave_gate(fs);
 	return r;
 }
 
@@ -248,9 +275,9 @@ ssize_t mfs_image_copy(struct mfs *fs, int fd_in, off_t offset_in, struct bmf_tr
 {
 	ssize_t r;
 
-	mfs_gate_enter(&fs->gate);
+	enter_gate(fs);
 	r = copy_in_gate(fs, fd_in, offset_in, tracker, fd_out, offset_out, nbytes);
-	mfs_gate_leave(&fs->gate);
+	leave_gate(fs);
 	return r;
 }
 

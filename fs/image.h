@@ -24,6 +24,8 @@ struct bmf_tracker;
 /*
  * The tracker of a regular file; a reference that bmf_tracker_put() gives back.
  * -EROFS when the source can't be tracked at all, other errors as bmf_source_track().
+ * With notrack none of its changes will be told, so what was recorded of the image before is
+ * given up, durably (I1): times alone would not show every change after a crash.
  */
 int mfs_image_track(struct mfs *fs, const struct mfs_node *node, struct bmf_tracker **ret);
 

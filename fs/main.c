@@ -228,6 +228,12 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 			mfs_daemon_ready();
 		}
 		mfs_log(LOG_INFO, "mount '%s': serving '%s'", options->mountpoint, options->source);
+		if (fs->notrack)
+			mfs_log(LOG_WARNING,
+				"mount '%s': notrack: no change is recorded, and each image that "
+				"is "
+				"opened for writing will be copied in full",
+				options->mountpoint);
 		r = mfs_loop(session, end_serving, fs);
 	}
 	if (r < 0)
@@ -340,6 +346,7 @@ static int run(struct mfs_options *options)
 	}
 	if (r == 0)
 		r = init(&fs, session, source_fd);
+	fs.notrack = options->notrack;
 	if (r == 0)
 		r = run_session(&fs, session, options);
 	if (!fs.session_in_use)

@@ -53,7 +53,8 @@ static int do_info(struct mfs *fs, struct mfs_control_info *info)
 		.source_fd = fs->source_fd,
 		.source_dev = st.st_dev,
 		.source_ino = st.st_ino,
-		.flags = fs->source ? 0 : MFS_INFO_READ_ONLY,
+		.flags = (fs->source ? 0 : MFS_INFO_READ_ONLY) |
+			 (fs->notrack ? MFS_INFO_NOTRACK : 0),
 	};
 	pthread_mutex_lock(&fs->instant_lock);
 	info->instant = fs->instant;
@@ -100,6 +101,8 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 {
 	if (!fs->source && cmd != MFS_CONTROL_INFO)
 		return -EROFS;
+	if (fs->notrack && cmd != MFS_CONTROL_INFO)
+		return -EOPNOTSUPP; /* a checkpoint would promise what nobody keeps (I1) */
 	switch (cmd) {
 	case MFS_CONTROL_INFO:
 		return do_info(fs, &message->info);

@@ -36,6 +36,7 @@ enum {
 	KEY_PRESERVE_TIMEOUT,
 	KEY_FSNAME,
 	KEY_MAX_READ,
+	KEY_NOTRACK,
 	KEY_IGNORE,
 };
 
@@ -57,6 +58,7 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("save_interval=", KEY_SAVE_INTERVAL),
 	FUSE_OPT_KEY("preserve_limit=", KEY_PRESERVE_LIMIT),
 	FUSE_OPT_KEY("preserve_timeout=", KEY_PRESERVE_TIMEOUT),
+	FUSE_OPT_KEY("notrack", KEY_NOTRACK),
 	FUSE_OPT_KEY("fsname=", KEY_FSNAME),
 	FUSE_OPT_KEY("max_read=", KEY_MAX_READ), /* INIT would have to ask for the same */
 	/* Asked for always, or for mount(8) and the init system: nothing to do here. */
@@ -230,6 +232,9 @@ static int take_option(void *data, const char *arg, int key, struct fuse_args *o
 	case KEY_PRESERVE_TIMEOUT:
 		return parse_seconds("preserve_timeout=", strchr(arg, '=') + 1,
 				     &options->preserve_timeout);
+	case KEY_NOTRACK:
+		options->notrack = true;
+		return 0;
 	case KEY_FSNAME:
 		return set_string(&options->fsname, strchr(arg, '=') + 1);
 	case KEY_MAX_READ:
@@ -325,6 +330,7 @@ void mfs_options_help(void)
 	       "  -o save_interval=SECONDS  how often bitmaps are saved (5)\n"
 	       "  -o preserve_limit=SIZE  old blocks kept for snapshots, at most (by free space)\n"
 	       "  -o preserve_timeout=SECONDS  a write waits for snapshots at most so long (5)\n"
+	       "  -o notrack              record nothing, to measure what that costs\n"
 	       "  -o ro                   read only\n"
 	       "  -o allow_other          let all users in (the default for root)\n"
 	       "  -o no_allow_other       let in only the user who mounts\n"

@@ -14,6 +14,7 @@ struct mfs_options {
 	bool foreground, debug, help, version;
 	bool read_only;
 	bool allow_other, no_allow_other;
+	bool notrack;
 	unsigned int block_shift, region_shift; /* 0: not given */
 	unsigned int save_interval;		/* seconds */
 	uint64_t preserve_limit;		/* bytes; 0: not given */

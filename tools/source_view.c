@@ -53,6 +53,10 @@ static int open_backing(struct source_view *view, struct bmf_error *err)
 	view->fd = open(link, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (view->fd >= 0 && fstat(view->fd, &st) == 0 && st.st_dev == view->info.source_dev &&
 	    st.st_ino == view->info.source_ino) {
+		if (view->info.flags & MFS_INFO_NOTRACK)
+			return fail_text(err, -EOPNOTSUPP, "open source", view->path, NULL,
+					 "it is mounted with -o notrack, so changes are not "
+					 "recorded; mount it without");
 		if (view->info.flags & MFS_INFO_READ_ONLY) {
 			/* nothing changes, and its daemon knows of nothing: as if not mounted */
 			view->read_only = true;
