@@ -2,10 +2,10 @@
 /*
  * loop.h - threads that receive requests and carry them out
  *
- * As many as are needed, up to a limit: one that begins a request while no other
- * waits for the next starts another.  Each has its own umask, and its own receive
- * buffer, laid out such that the payload of a write lies at a page boundary, as
- * O_DIRECT on the backing file demands.
+ * As many as are needed, up to a limit (crew.h): one while requests come one at a time, a few
+ * where they are short, as many as there are requests where these block.  Each has its own umask,
+ * and its own receive buffer, laid out such that the payload of a write lies at a page boundary,
+ * as O_DIRECT on the backing file demands.
  *
  * The session ends when it is unmounted, or by a SIGTERM, SIGINT or SIGHUP, which must be
  * blocked in the calling thread from the start of the process on.
@@ -32,8 +32,8 @@ int mfs_loop(struct fuse_session *session, void (*ending)(void *arg), void *arg)
 
 /*
  * The calling thread, which carries out a request, is about to wait for something that may take
- * long, and has waited.  Meanwhile it is not counted, so that others are served.  Calls pair up;
- * for other threads they do nothing.
+ * long, and has waited.  Meanwhile it is not counted, so that others are served at once, and not
+ * only when it is seen that nobody gets on.  Calls pair up; for other threads they do nothing.
  */
 void mfs_loop_wait_begin(void);
 void mfs_loop_wait_end(void);
