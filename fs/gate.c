@@ -36,6 +36,7 @@
 #include "fs/gate.h"
 
 #include "fs/deadline.h"
+#include "fs/loop.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -108,10 +109,13 @@ void mfs_gate_enter(struct mfs_gate *gate)
 			return;
 		step_out(gate, inside);
 
+		/* Those who only read need not wait (I3). */
+		mfs_loop_wait_begin();
 		pthread_mutex_lock(&gate->lock);
 		while (atomic_load(&gate->closed))
 			pthread_cond_wait(&gate->opened, &gate->lock);
 		pthread_mutex_unlock(&gate->lock);
+		mfs_loop_wait_end();
 	}
 }
 

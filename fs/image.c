@@ -314,7 +314,9 @@ int mfs_image_sync(struct mfs *fs, const struct mfs_handle *handle, int fd, bool
 		return 0; /* nothing was ever written */
 	if (r < 0)
 		return r;
+	mfs_loop_wait_begin(); /* for a disk */
 	r = sync_tracked(fs, tracker, fd, data_only);
+	mfs_loop_wait_end();
 	bmf_tracker_put(tracker);
 	return r;
 }
