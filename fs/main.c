@@ -13,6 +13,7 @@
 #include "fs/dispatch.h"
 #include "fs/fs.h"
 #include "fs/keeper.h"
+#include "fs/killpriv.h"
 #include "fs/log.h"
 #include "fs/loop.h"
 #include "fs/options.h"
@@ -197,6 +198,7 @@ static int initialize(struct mfs *fs, struct fuse_session *session,
 
 	if (!options->debug) /* who asked for every request is to see this one too */
 		mfs_log_capture_begin();
+	mfs_killpriv_prepare(session);
 	r = mfs_loop_initialize(session, &fs->initialized);
 	if (!options->debug)
 		why = mfs_log_capture_end();
