@@ -15,6 +15,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <linux/fuse.h>
+
 /*
  * The flags for the backing file.  Not O_APPEND: the kernel gives the offset of each
  * write.  Not O_TRUNC: that is a change to be tracked first.
@@ -31,6 +33,21 @@ static void fill_open(fuse_req_t req, struct mfs_handle *handle, struct fuse_fil
 #if HAVE_PARALLEL_DIRECT_WRITES
 	fi->parallel_direct_writes = fi->direct_io;
 #endif
+}
+
+/* What libfuse has no word for goes past it. */
+static int reply_open(fuse_req_t req, const struct fuse_file_info *fi)
+{
+#if !HAVE_PARALLEL_DIRECT_WRITES && defined(FOPEN_PARALLEL_DIRECT_WRITES)
+	const struct fuse_open_out out = {
+		.fh = fi->fh,
+		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
+	};
+
+	if (fi->direct_io)
+		return fuse_reply_buf(req, (const char *)&out, sizeof(out));
+#endif
+	return fuse_reply_open(req, fi);
 }
 
 static int open_node(fuse_req_t req, struct mfs_node *node, int flags, struct mfs_handle **ret)
@@ -67,7 +84,7 @@ void mfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fill_open(req, handle, fi);
-	if (fuse_reply_open(req, fi) == -ENOENT)
+	if (reply_open(req, fi) == -ENOENT)
 		mfs_handle_close(fs, handle);
 }
 
