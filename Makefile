@@ -82,7 +82,7 @@ system_headers = $(patsubst -I%,-isystem%,$(1))
 core_cflags := $(call system_headers,$(XXHASH_CFLAGS) $(ZSTD_CFLAGS))
 fs_cflags := $(call system_headers,$(FUSE_CFLAGS))
 tools_cflags := $(call system_headers,$(JANSSON_CFLAGS) $(ATTR_CFLAGS))
-test_cflags := $(fs_cflags) $(tools_cflags) $(call system_headers,$(CHECK_CFLAGS))
+test_cflags := $(fs_cflags) $(tools_cflags) $(call system_headers,$(CHECK_CFLAGS) $(URING_CFLAGS))
 
 core_libs = $(XXHASH_LIBS) $(ZSTD_LIBS) $(LIBS)
 # glibc loads libgcc_s for the first pthread_cancel, and aborts if it can't any more
@@ -99,7 +99,10 @@ unit_src := $(wildcard tests/unit/test_*.c)
 helper_src := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 client_src := $(wildcard tests/clients/*.c)
 fuzz_src := $(wildcard tests/fuzz/*.c)
-c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src) $(fuzz_src)
+# it is there without liburing, and then nobody looks at it
+bench_src := $(if $(filter no,$(HAVE_URING)),,$(wildcard tests/bench/*.c))
+c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_src) $(fuzz_src) \
+	$(bench_src)
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
 scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/bench/run tests/fuzz/run \
 	tests/guest/init tests/powercut/phases \
@@ -111,6 +114,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs := $(BUILD)/mirrorfs $(BUILD)/mirrorctl
 unit_programs := $(unit_src:%.c=$(BUILD)/%)
 client_programs := $(client_src:%.c=$(BUILD)/%)
+bench_programs := $(bench_src:%.c=$(BUILD)/%)
 
 # --- build
 
@@ -151,7 +155,7 @@ $(BUILD)/%.o: %.c Makefile config.mk | config.h
 
 # TESTS may ask for less than everything: then only that is built.
 ifneq ($(filter-out unit tests/unit/%,$(or $(TESTS),all)),)
-wanted_programs = all tests
+wanted_programs = all tests $(bench_programs)
 endif
 wanted_units = $(if $(filter-out tests/unit/%,$(or $(TESTS),all)),$(unit_programs), \
 	$(patsubst %,$(BUILD)/%,$(TESTS:.c=)))
@@ -182,6 +186,9 @@ $(unit_programs): %: %.o $(libraries)
 $(client_programs): %: %.o $(BUILD)/libbitmapfile.a
 	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(core_libs)
 
+$(bench_programs): %: %.o
+	$(call say,LD,$@)$(CC) $(all_ldflags) -o $@ $^ $(URING_LIBS)
+
 # CUTS, SEED and more: see the top of the script.  check runs it with a few cuts.
 .PHONY: powercut
 powercut: all $(client_programs) ## cut the power of a machine, hundreds of times (CUTS=N)
@@ -208,12 +215,14 @@ run-demo: all
 		MIRRORCTL='$(abspath $(BUILD)/mirrorctl)' tests/demo.sh
 
 # ROUNDS, BASE, STORES, ...: see tests/bench/run.  Nothing of it is ever asserted.
+# A configuration from before liburing was installed is looked at again.
 .PHONY: bench run-bench
 bench: ## measure; tables, JSON, plots (all; or BENCH="latency gate")
 	@$(BOOTSTRAP) --bench
+	@if grep -qs '^HAVE_URING = no' config.mk; then touch configure; fi
 	@$(MAKE) --no-print-directory run-bench
 
-run-bench: all
+run-bench: all $(bench_programs)
 	@BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
 
 .PHONY: bootstrap
