@@ -98,15 +98,40 @@ write_all() {
 	run_fio --filename="$1" --size="$2" --rw=write --bs=1m --iodepth=4 --refill_buffers
 }
 
-# timed ROW CASE COMMAND...: samples of seconds and cpu_s; the seconds also in $took
-timed() {
-	local row=$1 case=$2 TIMEFORMAT='%R %U %S' code=0 user system
-	shift 2
+# clocked COMMAND...: $took and $cpu_s tell what it took; what it says is in $work/timed.out
+clocked() {
+	local TIMEFORMAT='%R %U %S' code=0 user system
 	{ time "$@" >"$work/timed.out" 2>"$work/timed.err" || code=$?; } 2>"$work/timed"
 	[ $code = 0 ] || fail "exit code $code: $*: $(cat "$work/timed.err")"
 	read -r took user system <"$work/timed"
-	sample "$row" "$case" seconds "$took"
-	sample "$row" "$case" cpu_s "$(jq -n "$user + $system")"
+	cpu_s=$(jq -n "$user + $system")
+}
+
+# timed ROW CASE COMMAND...: samples of seconds and cpu_s; the seconds also in $took
+timed() {
+	clocked "${@:3}"
+	sample "$1" "$2" seconds "$took"
+	sample "$1" "$2" cpu_s "$cpu_s"
+}
+
+# peak COMMAND...: with what its largest process had in memory, in KiB, in $work/peak
+peak() {
+	env time -q -f %M -o "$work/peak" "$@"
+}
+
+# cpu_ticks PID: of all its threads, also of those that have come and gone
+cpu_ticks() {
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
+}
+
+# durably COMMAND... FILE: with FILE on the disk in the end
+durably() {
+	"$@" && sync -d "${*: -1}"
+}
+
+# forget FILE: by the page cache; on tmpfs there is nothing else
+forget() {
+	dd of="$1" oflag=nocache conv=notrunc,fdatasync count=0 status=none
 }
 
 # hold MOUNT: makes a snapshot named bench

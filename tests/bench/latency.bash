@@ -56,11 +56,6 @@ crowd() { # MOUNT
 		--thread --numjobs="$(pick 100 4)" --number_ios=100
 }
 
-# cpu_ticks PID: of all its threads, also of those that have come and gone
-cpu_ticks() {
-	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
-}
-
 # write_row STORE CASE MOUNT ROW [FIO-OPTION...]: a first write to a region waits for a flush, and
 # rows are about what comes after, so that there is one to each region before.  Latency is fio's
 # from submission on (lat): a write may be done before its submission returns.

@@ -3,7 +3,7 @@
  * limit.c - limit [OPTION...] FROM TO: the least that a copy of given blocks can take
  *
  * What the benchmarks compare with: it finds nothing out, proves nothing and keeps nothing
- * consistent.  The blocks are copied by io_uring, 32 pieces of up to 1 MiB at a time, and TO is
+ * consistent.  The blocks are copied by io_uring, 32 pieces of up to 256 KiB at a time, and TO is
  * fdatasynced.  A piece that is in the page cache is read from there, any other past it; all are
  * written past it.  TO exists, has the size of FROM, and is patched in place.
  *
@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define NSLOTS 32
-#define PIECE (1u << 20)
+#define PIECE (256u << 10)
 #define ALIGN 4096u
 
 struct range {

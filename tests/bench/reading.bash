@@ -25,15 +25,6 @@ metric seconds s "from start to durable"
 metric cpu_s s "CPU time of the command itself, without the daemon's"
 metric mib_s MiB/s "copied"
 
-# On tmpfs there is nothing else than the page cache.
-forget() { # FILE
-	dd of="$1" oflag=nocache conv=notrunc,fdatasync count=0 status=none
-}
-
-durably() { # COMMAND... FILE
-	"$@" && sync -d "${*: -1}"
-}
-
 copy() { # CASE
 	local image=$dir/mnt/.mirrorfs/snapshot/bench/disk.img
 	case $1 in
