@@ -13,6 +13,7 @@
 #
 # Raw to raw, past the page cache, by io_uring; all else is as QEMU has it.
 
+: "${work:?}" # bench.bash's
 qemu_pid=
 
 # qemu_says PATTERN: reads on up to a line like that
