@@ -92,8 +92,8 @@ first() { # CASE
 
 measure() { # CASE
 	local n
-	for n in "${counts[@]}"; do idle "$1" "$n"; done
 	first "$1"
+	for n in "${counts[@]}"; do idle "$1" "$n"; done
 }
 
 read -r -a cases <<<"${CASES:-limit in-place staged rsync cp qemu-img}"

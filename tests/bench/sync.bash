@@ -66,9 +66,15 @@ mapfile -t rows < <(printf '%s\n' "${all_rows[@]}" | wanted_rows)
 declare -A dir_of=()  # MiB -> where that image is
 declare -A dest_of=() # MiB and place -> where its copies are
 
+has_row() { # MIB PLACE
+	printf '%s\n' "${rows[@]}" | grep -q "^$1 .* $2$"
+}
+
 # prepare MIB: an image of that size, mounted, all of it written
 prepare() {
-	use_store disk $(($1 * 6 << 20)) || return 0
+	local times=4 # the image, its replica, the journal, the other copy
+	! has_row "$1" xfs || times=7
+	use_store disk $(($1 * times << 20)) || return 0
 	dir_of[$1]=$dir
 	mkdir "$dir/source" "$dir/mnt" "$dir/disk"
 	mount_source "$dir/source" "$dir/mnt"
@@ -222,9 +228,9 @@ done
 
 for mib in $(printf '%s\n' "${rows[@]}" | cut -d ' ' -f 1 | sort -nu); do
 	prepare "$mib"
-	! printf '%s\n' "${rows[@]}" | grep -q "^$mib .* xfs$" || prepare_xfs "$mib"
+	! has_row "$mib" xfs || prepare_xfs "$mib"
 	for place in disk xfs; do
-		! printf '%s\n' "${rows[@]}" | grep -q "^$mib .* $place$" || prepare_copy "$mib" $place
+		! has_row "$mib" $place || prepare_copy "$mib" $place
 	done
 done
 in_rounds measure "${there[@]}"
