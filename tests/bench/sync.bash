@@ -113,7 +113,7 @@ choose() {
 		wanted = int((n * percent + 99) / 100)
 		for (i = 0; i < n && wanted > 0; i++)
 			if (rand() * (n - i) < wanted) {
-				printf "%d %d\n", i * block, block
+				printf "%.0f %d\n", i * block, block # %d: mawk ends at 2 GiB
 				wanted--
 			}
 	}'
@@ -148,7 +148,7 @@ measure_qemu() {
 	sample "$row" qemu seconds "$took"
 	sample "$row" qemu cpu_s "$qemu_cpu_s"
 	sample "$row" qemu rss_mib "$qemu_rss_mib"
-	copied=$(awk '{ sum += $2 } END { print sum }' blocks)
+	copied=$(awk '{ sum += $2 } END { printf "%.0f\n", sum }' blocks)
 }
 
 measure_rsync() {
