@@ -19,7 +19,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 requires_fuse
-requires fio jq
+requires fio jq taskset
 
 : "${RESULTS:=$BUILD/bench}"
 : "${ROUNDS:=5}"
@@ -93,9 +93,37 @@ fio_says() {
 	sed -n '/^{/,$p' "$work/fio.json" | jq -r "$1"
 }
 
-# write_all FILE NBYTES: each byte of it once, none of them zero, so that all blocks are dirty
+# write_all FILE NBYTES [FIO-OPTION...]: each byte of it once, none of them zero, so that all
+# blocks are dirty
 write_all() {
-	run_fio --filename="$1" --size="$2" --rw=write --bs=1m --iodepth=4 --refill_buffers
+	run_fio --filename="$1" --size="$2" --rw=write --bs=1m --iodepth=4 --refill_buffers "${@:3}"
+}
+
+# mirrorfs has as many threads as there ever were requests at a time, and with more of them a
+# request alone takes longer.  So that all rounds are alike, here are more than any row has.
+crowd() { # FILE NBYTES NTHREADS [FIO-OPTION...]
+	run_fio --filename="$1" --size="$2" --rw=randwrite --bs=4k --ioengine=psync --thread \
+		--numjobs="$3" --number_ios=100 "${@:4}"
+}
+
+# cpu_ticks PID: of all its threads, also of those that have come and gone
+cpu_ticks() {
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
+}
+
+# cpu_us_since TICKS PID
+cpu_us_since() {
+	echo $((($(cpu_ticks "$2") - $1) * 1000000 / $(getconf CLK_TCK)))
+}
+
+# on_cpu0 PID COMMAND...: while PID is there, too
+on_cpu0() {
+	local pid=$1 cpus
+	shift
+	cpus=$(taskset -cp "$pid" | sed 's/.*: //')
+	taskset -acp 0 "$pid" >"$work/taskset"
+	"$@"
+	taskset -acp "$cpus" "$pid" >"$work/taskset"
 }
 
 # clocked COMMAND...: $took and $cpu_s tell what it took; what it says is in $work/timed.out
@@ -117,11 +145,6 @@ timed() {
 # peak COMMAND...: with what its largest process had in memory, in KiB, in $work/peak
 peak() {
 	env time -q -f %M -o "$work/peak" "$@"
-}
-
-# cpu_ticks PID: of all its threads, also of those that have come and gone
-cpu_ticks() {
-	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
 }
 
 # durably COMMAND... FILE: with FILE on the disk in the end

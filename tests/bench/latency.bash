@@ -30,8 +30,6 @@ replicas=(replica1 replica2 replica3)
 
 declare -A mnt_of=() # store and who -> its mount
 
-requires taskset
-
 metric p50_us us "half of the random writes took at most"
 metric p99_us us "99 % of the random writes took at most"
 metric max_us us "the slowest random write took"
@@ -49,13 +47,6 @@ prepare() {
 	mnt_of[$1 $2]=$at/mnt
 }
 
-# mirrorfs has as many threads as there ever were requests at a time, and with more of them a
-# request alone takes longer.  So that all cases are alike, here are more than any row has.
-crowd() { # MOUNT
-	run_fio --filename="$1/disk.img" --size="$nbytes" --rw=randwrite --bs=4k --ioengine=psync \
-		--thread --numjobs="$(pick 100 4)" --number_ios=100
-}
-
 # write_row STORE CASE MOUNT ROW [FIO-OPTION...]: a first write to a region waits for a flush, and
 # rows are about what comes after, so that there is one to each region before.  Latency is fio's
 # from submission on (lat): a write may be done before its submission returns.
@@ -68,7 +59,7 @@ write_row() {
 		--name=row --stonewall --filename="$file" --size="$nbytes" --rw=randwrite \
 		--bs="$bs" --iodepth="${depth#d}" --lat_percentiles=1 \
 		--runtime="$(jq -n "$seconds * 1000")ms" "${@:5}"
-	cpu=$((($(cpu_ticks "${daemon_of[$3]}") - cpu) * 1000000 / $(getconf CLK_TCK)))
+	cpu=$(cpu_us_since "$cpu" "${daemon_of[$3]}")
 	fio_says '.jobs[1].write | "p50_us \(.lat_ns.percentile["50.000000"] / 1e3)",
 		"p99_us \(.lat_ns.percentile["99.000000"] / 1e3)", "max_us \(.lat_ns.max / 1e3)",
 		"kiops \(.iops / 1e3)"' >figures
@@ -79,12 +70,11 @@ write_row() {
 }
 
 write_rows() { # STORE CASE MOUNT
-	local row daemon=${daemon_of[$3]} cpus
+	local row
 	for row in "${rows[@]}"; do write_row "$1" "$2" "$3" "$row"; done
-	cpus=$(taskset -cp "$daemon" | sed 's/.*: //')
-	taskset -acp 0 "$daemon" >"$work/taskset"
-	for row in "${alone_rows[@]}"; do write_row "$1" "$2" "$3" "$row" --cpus_allowed=0; done
-	taskset -acp "$cpus" "$daemon" >"$work/taskset"
+	for row in "${alone_rows[@]}"; do
+		on_cpu0 "${daemon_of[$3]}" write_row "$1" "$2" "$3" "$row" --cpus_allowed=0
+	done
 }
 
 # --- with a snapshot
@@ -169,7 +159,9 @@ for store in $STORES; do
 		"$MIRRORCTL" sync --quiet "${mnt_of[$store this]}" "$dir/this/$replica"
 	done
 	[ -z "$BASE" ] || prepare "$store" base "$BASE"
-	for who in this ${BASE:+base}; do crowd "${mnt_of[$store $who]}"; done
+	for who in this ${BASE:+base}; do
+		crowd "${mnt_of[$store $who]}/disk.img" "$nbytes" "$(pick 100 4)"
+	done
 done
 cleanup_fn end_syncs
 in_rounds measure "${cases[@]}"
