@@ -4,19 +4,20 @@
 # peers.bash - other ways to a file than mirrorfs, to compare with; sourced after bench.bash
 #
 #	has_peer bindfs			installed?  If not, there is a note
-#	mount_peer bindfs DIR		DIR is an empty directory; file_of[DIR] is then the file
+#	mount_peer bindfs DIR NBYTES	DIR is an empty directory; file_of[DIR] is then the file
 #					that a guest opens, daemon_of[DIR] who serves it
 #
-# Each is as its users have it, in what was its best mode here: bindfs and passthrough_hp
-# without options, QEMU's export with direct I/O to its backing file, by io_uring.  Other ones:
-# BINDFS_OPTIONS, PASSTHROUGH_HP_OPTIONS, QSD_AIO (threads, native).  PASSTHROUGH_HP is the
-# program, which otherwise is built (bootstrap --bench-peers).
+# Each in what was its best mode here: bindfs without options (one thread; with
+# --forward-odirect it took several times as long), passthrough_hp with --nosplice, QEMU's export
+# with direct I/O to its backing file, by io_uring.  Other ones: BINDFS_OPTIONS,
+# PASSTHROUGH_HP_OPTIONS, QSD_AIO (threads, native).  PASSTHROUGH_HP is the program, which
+# otherwise is built (bootstrap --bench-peers).
 
 : "${work:?is set by lib.sh}"
 : "${PASSTHROUGH_HP:=}"
 : "${QSD_AIO:=io_uring}"
 read -r -a bindfs_options <<<"${BINDFS_OPTIONS-}"
-read -r -a passthrough_hp_options <<<"${PASSTHROUGH_HP_OPTIONS-}"
+read -r -a passthrough_hp_options <<<"${PASSTHROUGH_HP_OPTIONS---nosplice}"
 
 # shellcheck disable=SC2034 # for who calls
 declare -A file_of=() # directory of a peer -> the file that a guest opens
@@ -46,10 +47,11 @@ has_peer() {
 		return 1
 	fi
 	case $1 in
-	bindfs) note "bindfs ${bindfs_options[*]-} passes O_DIRECT on only if told to:" \
-		"on the disk its figures are of the page cache" ;;
-	passthrough_hp) note "passthrough_hp: options '${passthrough_hp_options[*]-}'" ;;
-	qsd-raw) note "qemu-storage-daemon: cache.direct=on, aio=$QSD_AIO" ;;
+	bindfs) [[ ${bindfs_options[*]-} = *odirect* ]] ||
+		note "bindfs doesn't pass O_DIRECT on: it works with what is in the page cache" ;;
+	passthrough_hp) [ -z "${PASSTHROUGH_HP_OPTIONS-}" ] ||
+		note "passthrough_hp: $PASSTHROUGH_HP_OPTIONS" ;;
+	qsd-*) [ "$QSD_AIO" = io_uring ] || note "$1: aio=$QSD_AIO" ;;
 	esac
 }
 

@@ -4,8 +4,16 @@
 # Set before: bench; metrics and cases (names); out (the file).  Points are medians, the lines
 # reach from the lowest round to the highest.
 
-set terminal svg size 1000, 320 * words(metrics) font "sans,12" background "white"
+nrows = 0
+do for [metric in metrics] {
+	stats "plot.".metric skip 1 using 0 name "S" nooutput
+	nrows = S_records > nrows ? S_records : nrows
+}
+many = nrows > 8 # names of rows need another direction then
+set terminal svg size (many ? 360 + 60 * nrows : 1000), (many ? 440 : 320) * words(metrics) \
+	font "sans,12" background "white"
 set output out
+if (many) { set xtics rotate by -35 }
 set logscale y
 set grid ytics mytics linetype 1 linecolor "gray80", linetype 1 linecolor "gray90"
 set key outside right top reverse Left

@@ -19,7 +19,7 @@
 . "$bench_dir/peers.bash"
 
 mib=${IMAGE_MIB:-$(pick 512 32)}
-seconds=${ROW_SECONDS:-$(pick 1 0.1)}
+runtime_ms=$(jq -n "${ROW_SECONDS:-$(pick 1 0.1)} * 1000")
 nbytes=$((mib << 20))
 block=$((64 << 10)) # of tracking
 region=$((16 << 20))
@@ -33,12 +33,12 @@ metric first_write_max_us us "the slowest of the first writes after a checkpoint
 
 # --- rows: what fio does, by name
 
+only=${ROWS:-$(pick . '^(mixed|write 4k sync cpu0|buffered read 1m|cold write 4k|rollover regions)')}
 row_names=()
 declare -A options_of=()
 
 # row NAME FIO-OPTION...: unless ROWS doesn't want it
 row() {
-	local only=${ROWS:-$(pick . '^(write 4k d16|buffered write 4k|cold|.*sync cpu0|rollover blocks)')}
 	[[ $1 =~ $only ]] || return 0
 	row_names+=("$1")
 	options_of[$1]=${*:2}
@@ -119,13 +119,13 @@ enter() {
 	direct=${direct_of[$at]-}
 }
 
-# see_direct CASE
+# see_direct STORE CASE
 see_direct() {
 	direct_of[$at]=1
 	! dd if=/dev/zero of="$file" oflag=direct bs=4k count=1 status=none 2>"$work/dd.err" ||
 		return 0
 	direct_of[$at]=0
-	note "$1: no direct writes: $(tail -n 1 "$work/dd.err")"
+	note "$2 on $1: no O_DIRECT writes: $(sed -n '1s/.*: //p' "$work/dd.err")"
 }
 
 # prepare STORE CASE: mirrorfs tracks an image from when it has been in a checkpoint on, and does
@@ -142,23 +142,30 @@ prepare() {
 	*) mount_peer "$2" "$at" "$nbytes" ;;
 	esac
 	enter "$1" "$2"
-	see_direct "$2"
+	see_direct "$1" "$2"
 	enter "$1" "$2"
 	write_all "$file" "$nbytes" --direct="$direct"
 	if [ "$2" = mirrorfs ] || [ "$2" = base ]; then
 		"$MIRRORCTL" sync --quiet "$mnt" "$at/replica"
 		rm -r "$at/replica"
 	fi
-	crowd "$file" "$nbytes" "$(pick 20 4)" --direct="$direct"
+	[ -n "$QUICK" ] || crowd "$file" "$nbytes" 20 --direct="$direct"
 	sync "$file"
 }
 
 # --- measuring
 
-# tell ROW CASE METRIC FILTER: of fio's last job
+# tell ROW CASE LINE...: what jq makes of LINE, "METRIC VALUE", with fio's last job as .io and .sync
 tell() {
-	sample "$1" "$2" "$3" "$(fio_says "[.jobs[] | {
-		io: ([.mixed, .read, .write][] | select(. != null and .total_ios > 0)), sync}] | last | $4")"
+	local row=$1 case=$2 metric value lines
+	shift 2
+	lines=$(printf ', "%s"' "$@")
+	fio_says "([.jobs[] | .mixed, .read, .write | .total_ios? // 0] | add) as \$nrequests |
+		[.jobs[] | {io: ([.mixed, .read, .write][] | select(. and .total_ios > 0)), sync}] |
+		last | ${lines#, }" >"$work/figures"
+	while read -r metric value; do
+		sample "$row" "$case" "$metric" "$value"
+	done <"$work/figures"
 }
 
 # arm: a first write to a region waits for a flush, and rows are about what comes after, so that
@@ -174,7 +181,7 @@ run_row() {
 	local options
 	read -r -a options <<<"${options_of[$1]}"
 	options=(--filename="$file" --size="$nbytes" --lat_percentiles=1 --time_based=1
-		--runtime="$(jq -n "$seconds * 1000")ms" "${options[@]}" "${@:2}")
+		--runtime="${runtime_ms}ms" "${options[@]}" "${@:2}")
 	case $1 in
 	cold* | *read*) run_fio "${options[@]}" ;;
 	*) arm --name=row --stonewall --direct=1 --zonemode=none "${options[@]}" ;;
@@ -183,20 +190,19 @@ run_row() {
 
 # fio_row STORE CASE ROW [FIO-OPTION...]
 fio_row() {
-	local name="$1 $3" cpu=
+	local cpu='' lines=() of=io
 	[ -z "$daemon" ] || cpu=$(cpu_ticks "$daemon")
 	run_row "${@:3}"
-	[ -z "$daemon" ] || cpu=$(cpu_us_since "$cpu" "$daemon")
 	case $3 in
-	*4k*) tell "$name" "$2" kiops '.io.iops / 1e3' ;;
-	*) tell "$name" "$2" mib_s '.io.bw_bytes / 1048576' ;;
+	*" 4k"*) lines+=('kiops \(.io.iops / 1e3)') ;;
+	*) lines+=('mib_s \(.io.bw_bytes / 1048576)') ;;
 	esac
-	case $3 in
-	*sync*) tell "$name" "$2" p99_us '.sync.lat_ns.percentile["99.000000"] / 1e3' ;;
-	*) tell "$name" "$2" p99_us '.io.lat_ns.percentile["99.000000"] / 1e3' ;;
-	esac
-	[ -z "$daemon" ] || sample "$name" "$2" cpu_us "$(fio_says \
-		"$cpu / ([.jobs[] | .mixed, .read, .write | .total_ios? // 0] | add)")"
+	[[ $3 != *sync* ]] || of=sync
+	lines+=("p99_us \\(.$of.lat_ns.percentile[\"99.000000\"] / 1e3)")
+	# too few requests in those that are cold for a clock that ticks a hundred times a second
+	[ -z "$daemon" ] || [[ $3 = cold* ]] ||
+		lines+=("cpu_us \\($(cpu_us_since "$cpu" "$daemon") / \$nrequests)")
+	tell "$1 $3" "$2" "${lines[@]}"
 }
 
 # cold_row STORE CASE ROW: a clean sidecar has no region armed
@@ -225,8 +231,8 @@ rollover_row() {
 	fi
 	run_fio --filename="$file" --size="$nbytes" --rw=write --bs=4k --zonemode=strided \
 		--lat_percentiles=1 "${options[@]}"
-	tell "$1 $3" "$2" first_write_us '.io.lat_ns.percentile["99.000000"] / 1e3'
-	tell "$1 $3" "$2" first_write_max_us '.io.lat_ns.max / 1e3'
+	tell "$1 $3" "$2" 'first_write_us \(.io.lat_ns.percentile["99.000000"] / 1e3)' \
+		'first_write_max_us \(.io.lat_ns.max / 1e3)'
 }
 
 # uncache: nothing of what is below the mount; of the mount itself fio does so
@@ -280,8 +286,9 @@ has_case() {
 	esac
 }
 
+others="notrack bindfs passthrough_hp qsd-raw qsd-qcow2"
 cases=()
-for case in ${CASES:-bare ${BASE:+base} mirrorfs notrack bindfs passthrough_hp qsd-raw qsd-qcow2}; do
+for case in ${CASES:-bare ${BASE:+base} mirrorfs $(pick "$others" qsd-qcow2)}; do
 	! has_case "$case" || cases+=("$case")
 done
 [ ${#row_names[@]} -gt 0 ] || fail "no row matches '$ROWS'"
