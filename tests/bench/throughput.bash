@@ -33,7 +33,7 @@ metric first_write_max_us us "the slowest of the first writes after a checkpoint
 
 # --- rows: what fio does, by name
 
-only=${ROWS:-$(pick . '^(mixed|write 4k sync cpu0|buffered read 1m|cold write 4k|rollover regions)')}
+only=${ROWS:-$(pick . '^(write 4k sync cpu0|buffered read 1m|cold write 4k|rollover regions)')}
 row_names=()
 declare -A options_of=()
 
