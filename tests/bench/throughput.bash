@@ -60,13 +60,15 @@ row "write 4k cpu0" --rw=randwrite --bs=4k
 row "write 4k sync cpu0" --rw=randwrite --bs=4k --fdatasync=1
 # The first of these finds nothing in any cache and ends with the file, the third one finds
 # everything in the guest's, as it is so small that it has been all over it before the time
-# begins to count.  What was written is written back when the row is over.
+# begins to count.  What was written is written back when the row is over: without invalidate=0,
+# fio would begin with that at the end of each pass.
+buffered=(--direct=0 --ioengine=psync --invalidate=0)
 row "buffered read 1m" --direct=0 --ioengine=psync --rw=read --bs=1m --time_based=0
-row "buffered write 1m" --direct=0 --ioengine=psync --rw=write --bs=1m
-row "buffered read 4k" --direct=0 --ioengine=psync --rw=randread --bs=4k --size=4m \
+row "buffered write 1m" "${buffered[@]}" --rw=write --bs=1m
+row "buffered read 4k" "${buffered[@]}" --rw=randread --bs=4k --size=4m \
 	--ramp_time="$(pick 500 100)ms"
-row "buffered write 4k" --direct=0 --ioengine=psync --rw=randwrite --bs=4k
-row "buffered write 4k sync" --direct=0 --ioengine=psync --rw=randwrite --bs=4k --fdatasync=1
+row "buffered write 4k" "${buffered[@]}" --rw=randwrite --bs=4k
+row "buffered write 4k sync" "${buffered[@]}" --rw=randwrite --bs=4k --fdatasync=1
 # Nothing is armed: a first pass over all of it, and four writes to each region, in any order
 row "cold write 1m d4" --rw=write --bs=1m --iodepth=4 --time_based=0
 row "cold write 4k d1" --rw=randwrite --bs=4k --number_ios=$((nbytes * 4 / region)) --time_based=0
