@@ -158,7 +158,7 @@ prepare() {
 
 # --- measuring
 
-# tell ROW CASE LINE...: what jq makes of LINE, "METRIC VALUE", with fio's last job as .io and .sync
+# tell ROW CASE LINE...: what jq makes of LINE, "METRIC VALUE"; .io and .sync are fio's last job's
 tell() {
 	local row=$1 case=$2 metric value lines
 	shift 2
