@@ -175,8 +175,8 @@ tell() {
 # there is one to each region before
 arm() {
 	run_fio --direct="$direct" --filename="$file" --size="$nbytes" --rw=write --bs=4k \
-		--zonemode=strided --zonesize=4k --zoneskip=$((region / 1024 - 4))k --io_size=$((nbytes * 4 / region))k \
-		"$@"
+		--zonemode=strided --zonesize=4k --zoneskip=$((region / 1024 - 4))k \
+		--io_size=$((nbytes * 4 / region))k "$@"
 }
 
 # run_row ROW [FIO-OPTION...]
