@@ -81,13 +81,13 @@ endif
 system_headers = $(patsubst -I%,-isystem%,$(1))
 core_cflags := $(call system_headers,$(XXHASH_CFLAGS) $(ZSTD_CFLAGS))
 fs_cflags := $(call system_headers,$(FUSE_CFLAGS))
-tools_cflags := $(call system_headers,$(JANSSON_CFLAGS) $(ATTR_CFLAGS))
-test_cflags := $(fs_cflags) $(tools_cflags) $(call system_headers,$(CHECK_CFLAGS) $(URING_CFLAGS))
+tools_cflags := $(call system_headers,$(JANSSON_CFLAGS) $(ATTR_CFLAGS) $(URING_CFLAGS))
+test_cflags := $(fs_cflags) $(tools_cflags) $(call system_headers,$(CHECK_CFLAGS))
 
 core_libs = $(XXHASH_LIBS) $(ZSTD_LIBS) $(LIBS)
 # glibc loads libgcc_s for the first pthread_cancel, and aborts if it can't any more
 fs_libs = $(FUSE_LIBS) $(core_libs) -Wl,--no-as-needed -lgcc_s
-tools_libs = $(JANSSON_LIBS) $(ATTR_LIBS) $(core_libs)
+tools_libs = $(JANSSON_LIBS) $(ATTR_LIBS) $(URING_LIBS) $(core_libs)
 test_libs = $(CHECK_LIBS) $(FUSE_LIBS) $(tools_libs)
 
 # --- sources

@@ -2,7 +2,7 @@
 /*
  * copy.c - brings ranges of an image to where they are wanted: data as data, holes as holes
  *
- * Threads: run_piece is called by the ring's, with const access to the copy but for what the
+ * Threads: copy_carry_out is called by the ring's, with const access to the copy but for what the
  * sink is allowed to; all else is the caller's.
  */
 #include "config.h"
@@ -34,37 +34,37 @@ static int digested(struct copy *copy, int r, uint64_t offset)
 
 /* ---- pieces, by whichever thread ---- */
 
-static void write_piece(struct copy_piece *piece)
+bool copy_has_read(struct copy_piece *piece, ssize_t got)
 {
-	const struct copy_sink *sink = piece->copy->sink;
-
-	piece->verb = sink->verb;
-	piece->code = sink->data(piece->copy, piece->buffer, piece->got, piece->offset);
+	piece->verb = "read";
+	piece->at_source = true;
+	piece->code = got < 0 ? (int)got : 0;
+	piece->got = got < 0 ? 0 : (size_t)got;
+	return got >= 0 && piece->copy->sink->side_by_side;
 }
 
-static void run_piece(struct work *work)
+void copy_has_written(struct copy_piece *piece, int r)
 {
-	struct copy_piece *piece =
-		(struct copy_piece *)((char *)work - offsetof(struct copy_piece, work));
-	struct copy *copy = piece->copy;
-
-	piece->code = 0;
+	piece->verb = piece->copy->sink->verb;
 	piece->at_source = false;
-	piece->got = piece->nbytes;
-	if (piece->kind == COPY_DATA) {
-		ssize_t got = source_image_read(copy->source, piece->buffer, piece->nbytes,
-						piece->offset, copy->again);
+	piece->code = r;
+}
 
-		if (got < 0) {
-			piece->code = (int)got;
-			piece->verb = "read";
-			piece->at_source = true;
-			return;
-		}
-		piece->got = (size_t)got;
-	}
-	if (copy->sink->side_by_side)
-		write_piece(piece);
+void copy_write(struct copy_piece *piece)
+{
+	copy_has_written(piece, piece->copy->sink->data(piece->copy, piece->buffer, piece->got,
+							piece->offset));
+}
+
+void copy_carry_out(struct copy_piece *piece)
+{
+	ssize_t got = (ssize_t)piece->nbytes;
+
+	if (piece->kind == COPY_DATA)
+		got = source_image_read(piece->copy->source, piece->buffer, piece->nbytes,
+					piece->offset, piece->cached);
+	if (copy_has_read(piece, got))
+		copy_write(piece);
 }
 
 /* ---- pieces, in order ---- */
@@ -119,7 +119,7 @@ static int finish_data(struct copy *copy, struct copy_piece *piece)
 	if (copy->unreadable && piece->at_source && is_unreadable(piece->code))
 		piece->code = read_again(copy, piece);
 	if (piece->code == 0 && !copy->sink->side_by_side)
-		write_piece(piece);
+		copy_write(piece);
 	if (piece->code < 0)
 		return copy_failed(copy, piece->code, piece->verb, piece->at_source, piece->offset);
 	if (piece->kind == COPY_BYTES)
@@ -178,7 +178,10 @@ static int put(struct copy *copy, enum copy_kind kind, uint64_t offset, uint64_t
 	piece->kind = kind;
 	piece->offset = offset;
 	piece->nbytes = nbytes;
-	copy_ring_start(copy->ring, kind == COPY_DATA ? run_piece : NULL);
+	if (kind == COPY_DATA)
+		piece->cached = copy->again || direct_is_cached(&copy->source->direct) ||
+				cached_has(&copy->cached, copy->source->fd, offset, nbytes);
+	copy_ring_start(copy->ring, kind == COPY_DATA);
 	return 0;
 }
 
@@ -244,6 +247,7 @@ static int end(struct copy *copy, int r)
 
 int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
 {
+	copy->cached.end = 0; /* of another file, or of long ago */
 	return end(copy, put_range(copy, offset, nbytes));
 }
 
@@ -253,6 +257,7 @@ int copy_blocks(struct copy *copy, const struct bmf_bits *bits, unsigned int blo
 	uint64_t first, n, stop;
 	int r = 0;
 
+	copy->cached.end = 0;
 	while (r == 0 && bmf_bits_next(bits, first_block, end_block, &first, &n)) {
 		stop = (first + n) << block_shift;
 		r = put_range(copy, first << block_shift,
@@ -279,7 +284,7 @@ int copy_put(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
 		piece->offset = offset;
 		piece->nbytes = n;
 		memcpy(piece->buffer, from, n);
-		copy_ring_start(copy->ring, run_piece);
+		copy_ring_start(copy->ring, true);
 		from += n;
 		offset += n;
 		nbytes -= n;

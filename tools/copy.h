@@ -2,15 +2,16 @@
 /*
  * copy.h - brings ranges of an image to where they are wanted: data as data, holes as holes
  *
- * Data is read, and where the sink allows it written, by several threads, a piece each (struct
- * copy_ring).  All else happens on the caller's thread, piece by piece in ascending order: sinks
- * that want it so, digests, holes, progress.
+ * Data is read, and where the sink allows it written, in many pieces at a time (struct copy_ring),
+ * by io_uring or else by threads.  All else happens on the caller's thread, piece by piece in
+ * ascending order: sinks that want it so, digests, holes, progress.
  *
  * Memory is the ring's buffers, whatever the size of the files.  Not thread safe.
  */
 #ifndef TOOLS_COPY_H
 #define TOOLS_COPY_H
 
+#include "tools/cached.h"
 #include "tools/digester.h"
 #include "tools/direct.h"
 #include "tools/source_image.h"
@@ -31,8 +32,8 @@ struct copy;
 struct copy_ring;
 
 /*
- * Of nthreads, at most COPY_THREADS_MAX; 0: as many as disks like.  With 1 there are none: all is
- * done by the caller.  0 or -ENOMEM.
+ * Of nthreads, at most COPY_THREADS_MAX, or as many requests as they would have on their way; 0: as
+ * many as disks like.  With 1 there are none: all is done by the caller.  0 or -ENOMEM.
  */
 #define COPY_THREADS_MAX 64
 int copy_ring_new(unsigned int nthreads, struct copy_ring **ret);
@@ -46,6 +47,7 @@ struct copy_sink {
 	 */
 	int (*data)(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset);
 	bool side_by_side;
+	bool to_dest;	  /* it is a direct_write() to copy->dest, and may be done so */
 	const char *verb; /* what data does, for a message */
 	/*
 	 * [offset, end) reads as zeros; counts in copy->zeroed what wasn't that yet.  0, or fills a
@@ -101,6 +103,7 @@ struct copy {
 	bool at_source;
 	uint64_t offset; /* of the piece */
 
+	struct cached cached;		 /* of source */
 	atomic_uint_least64_t unflushed; /* bytes written since writeback was last started */
 };
 

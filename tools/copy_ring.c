@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/copy_ring.h"
+#include "tools/copy_uring.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,9 +12,15 @@
 #define THREADS 16
 
 /* For each thread: what it works on, and what waits for an older piece to be finished. */
-#define PIECES_A_THREAD 2
+#define PIECES_A_THREAD 4
 
+/*
+ * Who carries pieces out: io_uring; where that isn't to be had, threads; with one thread, the
+ * caller, when a piece is to be finished.
+ */
 struct copy_ring {
+	unsigned int nthreads;
+	struct copy_uring *uring;
 	struct workers *workers;
 	struct copy_piece *pieces;
 	size_t n, oldest, nunder_way;
@@ -22,7 +29,6 @@ struct copy_ring {
 int copy_ring_new(unsigned int nthreads, struct copy_ring **ret)
 {
 	struct copy_ring *ring = calloc(1, sizeof(*ring));
-	int r;
 
 	if (!ring)
 		return -ENOMEM;
@@ -30,10 +36,10 @@ int copy_ring_new(unsigned int nthreads, struct copy_ring **ret)
 		nthreads = THREADS;
 	ring->n = nthreads == 1 ? 1 : (size_t)nthreads * PIECES_A_THREAD;
 	ring->pieces = calloc(ring->n, sizeof(ring->pieces[0]));
-	r = ring->pieces ? workers_new(nthreads, &ring->workers) : -ENOMEM;
-	if (r < 0) {
+	ring->nthreads = nthreads;
+	if (!ring->pieces) {
 		copy_ring_free(ring);
-		return r;
+		return -ENOMEM;
 	}
 	*ret = ring;
 	return 0;
@@ -43,6 +49,7 @@ void copy_ring_free(struct copy_ring *ring)
 {
 	if (!ring)
 		return;
+	copy_uring_free(ring->uring);
 	workers_free(ring->workers);
 	for (size_t i = 0; ring->pieces && i < ring->n; i++)
 		free(ring->pieces[i].buffer);
@@ -50,12 +57,38 @@ void copy_ring_free(struct copy_ring *ring)
 	free(ring);
 }
 
+/* Not before there is something to do: most syncs have little. */
+static void find_means(struct copy_ring *ring)
+{
+	if (ring->uring || ring->workers || ring->nthreads == 1)
+		return;
+	if (copy_uring_new(ring->n, &ring->uring) < 0 &&
+	    workers_new(ring->nthreads, &ring->workers) < 0)
+		ring->nthreads = 1;
+}
+
+static void run(struct work *work)
+{
+	copy_carry_out((struct copy_piece *)((char *)work - offsetof(struct copy_piece, work)));
+}
+
+static void wait_for(struct copy_ring *ring, struct copy_piece *piece)
+{
+	if (!piece->carry_out)
+		return;
+	if (ring->uring)
+		copy_uring_wait(ring->uring, piece);
+	else if (ring->workers)
+		workers_wait(ring->workers, &piece->work);
+	else
+		copy_carry_out(piece);
+}
+
 static struct copy_piece *take_oldest(struct copy_ring *ring)
 {
 	struct copy_piece *piece = &ring->pieces[ring->oldest];
 
-	if (piece->work.run)
-		workers_wait(ring->workers, &piece->work);
+	wait_for(ring, piece);
 	ring->oldest = (ring->oldest + 1) % ring->n;
 	ring->nunder_way--;
 	return piece;
@@ -100,14 +133,21 @@ int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece *
 	return 0;
 }
 
-void copy_ring_start(struct copy_ring *ring, void (*run)(struct work *work))
+void copy_ring_start(struct copy_ring *ring, bool carry_out)
 {
 	struct copy_piece *piece = newest(ring);
 
 	ring->nunder_way++;
-	piece->work.run = run;
-	if (run)
+	piece->carry_out = carry_out;
+	if (!carry_out)
+		return;
+	find_means(ring);
+	if (ring->uring) {
+		copy_uring_start(ring->uring, piece);
+	} else if (ring->workers) {
+		piece->work.run = run;
 		workers_start(ring->workers, &piece->work);
+	}
 }
 
 int copy_ring_drain(struct copy_ring *ring)

@@ -21,12 +21,19 @@ enum copy_kind {
 	COPY_END,     /* of the range */
 };
 
+enum copy_stage { COPY_READING, COPY_WRITING, COPY_DONE };
+
 struct copy_piece {
 	struct work work;
 	struct copy *copy;
 	enum copy_kind kind;
 	uint64_t offset, nbytes;
 	void *buffer; /* COPY_PIECE bytes, aligned */
+	bool carry_out;
+	bool cached; /* is read by way of the page cache */
+	/* copy_uring.c */
+	enum copy_stage stage;
+	size_t asked;
 	/* Of data, when it is done: how much of it there was, or what failed. */
 	size_t got;
 	int code;
@@ -37,13 +44,21 @@ struct copy_piece {
 /* A piece that isn't under way; its buffer is only there if with_buffer.  0 or a negative errno. */
 int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece **ret);
 
-/* run: by a thread, some time before finish; NULL: there is nothing to do before that. */
-void copy_ring_start(struct copy_ring *ring, void (*run)(struct work *work));
+/* carry_out: copy_carry_out some time before copy_finish. */
+void copy_ring_start(struct copy_ring *ring, bool carry_out);
 
 /* Finishes all that is under way.  0, or the first error, after which nothing more is finished. */
 int copy_ring_drain(struct copy_ring *ring);
 
-/* copy.c: by the caller's thread, in order. */
+/* copy.c: reads and writes a piece, as far as that may be done side by side. */
+void copy_carry_out(struct copy_piece *piece);
+
+/* In steps, for who reads and writes otherwise.  Is it to be written now? */
+bool copy_has_read(struct copy_piece *piece, ssize_t got);
+void copy_write(struct copy_piece *piece);
+void copy_has_written(struct copy_piece *piece, int r);
+
+/* By the caller's thread, in order. */
 int copy_finish(struct copy_piece *piece);
 
 #endif

@@ -78,9 +78,11 @@ static int zeros_to_file(struct copy *copy, uint64_t offset, uint64_t end)
 	return each_data(copy, copy->dest.fd, offset, end, punch);
 }
 
-const struct copy_sink copy_to_file = {
-	.data = write_data, .side_by_side = true, .verb = "write", .zeros = zeros_to_file
-};
+const struct copy_sink copy_to_file = { .data = write_data,
+					.side_by_side = true,
+					.to_dest = true,
+					.verb = "write",
+					.zeros = zeros_to_file };
 
 /* ---- a new file; nowhere ---- */
 
@@ -89,9 +91,11 @@ static int count_zeros(struct copy *copy, uint64_t offset, uint64_t end)
 	return each_data(copy, copy->old_fd, offset, end, NULL);
 }
 
-const struct copy_sink copy_to_new = {
-	.data = write_data, .side_by_side = true, .verb = "write", .zeros = count_zeros
-};
+const struct copy_sink copy_to_new = { .data = write_data,
+				       .side_by_side = true,
+				       .to_dest = true,
+				       .verb = "write",
+				       .zeros = count_zeros };
 
 static int look_only(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
 {

@@ -10,11 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-/* Pages that a look into the cache is about at a time. */
-#define PAGES_MAX 1024
 
 void direct_open(struct direct *direct, int fd, int flags)
 {
@@ -52,8 +48,7 @@ bool direct_is_cached(const struct direct *direct)
 	return atomic_load_explicit(&direct->off, memory_order_relaxed) != 0;
 }
 
-/* Some filesystems let a file be opened so, and then refuse. */
-static bool is_refused(struct direct *direct, ssize_t r)
+bool direct_is_refused(struct direct *direct, ssize_t r)
 {
 	if (r != -EINVAL && r != -EOPNOTSUPP && r != -ENOTBLK)
 		return false;
@@ -78,59 +73,47 @@ static ssize_t read_direct(int fd, char *buf, size_t nbytes, uint64_t offset)
 	return (ssize_t)done;
 }
 
-/*
- * Is all of it in the cache?  "Yes" too where the kernel doesn't tell, as of a file that is
- * somebody else's: a read by way of the cache is right, whatever is in it.
- */
-static bool is_cached(int fd, size_t nbytes, uint64_t offset)
+int direct_fd_for(const struct direct *direct, const void *buf, uint64_t offset)
 {
-	unsigned char there[PAGES_MAX];
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), npages = (nbytes + page - 1) / page;
-	void *map;
-	int r;
-
-	if (npages > PAGES_MAX || (offset & (page - 1)) != 0)
-		return false;
-	map = mmap(NULL, nbytes, PROT_READ, MAP_SHARED, fd, (off_t)offset);
-	if (map == MAP_FAILED)
-		return false;
-	r = mincore(map, nbytes, there);
-	munmap(map, nbytes);
-	for (size_t i = 0; r == 0 && i < npages; i++)
-		if (!(there[i] & 1))
-			return false;
-	return r == 0;
+	return direct_is_cached(direct) || !is_aligned(buf, offset) ? -1 : direct->direct_fd;
 }
 
 ssize_t direct_read(struct direct *direct, void *buf, size_t nbytes, uint64_t offset)
 {
 	const struct bmf_io *io = &bmf_io_posix;
-	size_t whole = (nbytes + DIRECT_ALIGN - 1) & ~(DIRECT_ALIGN - 1);
+	size_t whole = direct_whole(nbytes);
+	int fd = direct_fd_for(direct, buf, offset);
 	ssize_t r = -EINVAL;
 
-	if (!direct_is_cached(direct) && is_aligned(buf, offset) &&
-	    !is_cached(direct->fd, nbytes, offset)) {
-		r = read_direct(direct->direct_fd, buf, whole, offset);
-		if (!is_refused(direct, r))
-			return r > (ssize_t)nbytes ? (ssize_t)nbytes : r;
-	}
+	if (fd >= 0)
+		r = read_direct(fd, buf, whole, offset);
+	if (fd >= 0 && !direct_is_refused(direct, r))
+		return r > (ssize_t)nbytes ? (ssize_t)nbytes : r;
 	return io->pread(io, direct->fd, buf, nbytes, (off_t)offset);
 }
 
 int direct_write(struct direct *direct, const void *buf, size_t nbytes, uint64_t offset)
 {
 	const struct bmf_io *io = &bmf_io_posix;
-	size_t whole = nbytes & ~(DIRECT_ALIGN - 1);
+	int fd = direct_fd_for(direct, buf, offset);
+	size_t whole = fd < 0 ? 0 : nbytes & ~(DIRECT_ALIGN - 1);
 	ssize_t r = 0;
 
-	if (direct_is_cached(direct) || !is_aligned(buf, offset))
-		whole = 0;
 	if (whole > 0)
-		r = io->pwrite(io, direct->direct_fd, buf, whole, (off_t)offset);
-	if (is_refused(direct, r))
+		r = io->pwrite(io, fd, buf, whole, (off_t)offset);
+	if (direct_is_refused(direct, r))
 		r = (ssize_t)(whole = 0);
-	if (r >= 0 && whole < nbytes)
-		r = io->pwrite(io, direct->fd, (const char *)buf + whole, nbytes - whole,
-			       (off_t)(offset + whole));
+	return r < 0 ? (int)r : direct_write_tail(direct, buf, nbytes, offset, whole);
+}
+
+int direct_write_tail(struct direct *direct, const void *buf, size_t nbytes, uint64_t offset,
+		      size_t done)
+{
+	const struct bmf_io *io = &bmf_io_posix;
+	ssize_t r = 0;
+
+	if (done < nbytes)
+		r = io->pwrite(io, direct->fd, (const char *)buf + done, nbytes - done,
+			       (off_t)(offset + done));
 	return r < 0 ? (int)r : 0;
 }

@@ -3,7 +3,7 @@
  * direct.h - reads and writes a file past the page cache, where that can be
  *
  * What is copied once is not wanted in the cache, where it takes the place of what is; and filling
- * the cache costs more than the disk does.  What is in the cache already is read from there.
+ * the cache costs more than the disk does.
  *
  * A pair of descriptors of one file: a usual one, which is the caller's, and one with O_DIRECT.
  * Where the filesystem has no such, or refuses (alignment; a file of a kind that can't), the usual
@@ -48,6 +48,24 @@ ssize_t direct_read(struct direct *direct, void *buf, size_t nbytes, uint64_t of
 
 /* All of it: 0 or a negative errno, after which any part may have been written. */
 int direct_write(struct direct *direct, const void *buf, size_t nbytes, uint64_t offset);
+
+/* Of what is shorter than nbytes only the last part: from done on, by the usual one.  Likewise. */
+int direct_write_tail(struct direct *direct, const void *buf, size_t nbytes, uint64_t offset,
+		      size_t done);
+
+/*
+ * For who has reads and writes of their own: the descriptor with O_DIRECT that goes with that
+ * memory and place, or -1; how much a read asks for; and whether r says that it was refused, and
+ * shall be done by the usual one, from now on.  (Some filesystems let a file be opened so, and then
+ * refuse.)
+ */
+int direct_fd_for(const struct direct *direct, const void *buf, uint64_t offset);
+bool direct_is_refused(struct direct *direct, ssize_t r);
+
+static inline size_t direct_whole(size_t nbytes)
+{
+	return (nbytes + DIRECT_ALIGN - 1) & ~(DIRECT_ALIGN - 1);
+}
 
 /* Memory for it, of at least nbytes, a multiple of DIRECT_ALIGN; free() it.  NULL: there is none.
  */

@@ -216,31 +216,32 @@ static int check(const struct source_image *image, char *buf, size_t nbytes, uin
 	return 0;
 }
 
-static ssize_t read_image(struct source_image *image, void *buf, size_t nbytes, uint64_t offset,
-			  bool cached)
+ssize_t source_image_checked(struct source_image *image, void *buf, size_t nbytes, uint64_t offset,
+			     ssize_t got)
 {
-	const struct bmf_io *io = &bmf_io_posix;
+	int r;
 
-	return cached ? io->pread(io, image->fd, buf, nbytes, (off_t)offset)
-		      : direct_read(&image->direct, buf, nbytes, offset);
+	if (got > (ssize_t)nbytes)
+		got = (ssize_t)nbytes;
+	if (image->pid == 0)
+		return got;
+	if (offset >= image->size)
+		return 0;
+	if (nbytes > image->size - offset)
+		nbytes = (size_t)(image->size - offset);
+	/* a block that can't be read may have been preserved: the snapshot knows */
+	r = check(image, buf, nbytes, offset, got < 0 ? 0 : (size_t)got);
+	return r < 0 ? r : (ssize_t)nbytes;
 }
 
 ssize_t source_image_read(struct source_image *image, void *buf, size_t nbytes, uint64_t offset,
 			  bool cached)
 {
-	ssize_t got;
-	int r;
+	const struct bmf_io *io = &bmf_io_posix;
+	ssize_t got = cached ? io->pread(io, image->fd, buf, nbytes, (off_t)offset)
+			     : direct_read(&image->direct, buf, nbytes, offset);
 
-	if (image->pid == 0)
-		return read_image(image, buf, nbytes, offset, cached);
-	if (offset >= image->size)
-		return 0;
-	if (nbytes > image->size - offset)
-		nbytes = (size_t)(image->size - offset);
-	got = read_image(image, buf, nbytes, offset, cached);
-	/* a block that can't be read may have been preserved: the snapshot knows */
-	r = check(image, buf, nbytes, offset, got < 0 ? 0 : (size_t)got);
-	return r < 0 ? r : (ssize_t)nbytes;
+	return source_image_checked(image, buf, nbytes, offset, got);
 }
 
 /*

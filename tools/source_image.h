@@ -7,7 +7,7 @@
  * fast; afterwards the states of its blocks say what a guest had overwritten by then, and
  * that is read again from the snapshot (see enum mfs_block_state).
  *
- * Not thread safe, but for source_image_read.
+ * Not thread safe, but for source_image_read and _checked.
  */
 #ifndef TOOLS_SOURCE_IMAGE_H
 #define TOOLS_SOURCE_IMAGE_H
@@ -59,6 +59,13 @@ int source_image_reach(int fd, int pid);
  */
 ssize_t source_image_read(struct source_image *image, void *buf, size_t nbytes, uint64_t offset,
 			  bool cached);
+
+/*
+ * The second half of it, for who has read image->direct's own way: got is what came of that, in
+ * bytes or a negative errno.  What isn't right is read again.  As above.
+ */
+ssize_t source_image_checked(struct source_image *image, void *buf, size_t nbytes, uint64_t offset,
+			     ssize_t got);
 
 /*
  * The next range of data (as opposed to holes) at or after offset, cut at end.  1, 0 when there

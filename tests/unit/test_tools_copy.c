@@ -281,11 +281,13 @@ START_TEST(errors_are_told)
 	ck_assert_int_eq(pwrite(a.fd, "x", 1, 5000), 1);
 	write_only = openat(scratch_fd, "a", O_WRONLY);
 	direct_close(&a.image.direct);
+	a.image.fd = write_only;
 	direct_open_cached(&a.image.direct, write_only);
 	ck_assert_int_lt(copy_range(&copy, 0, SIZE), 0);
 	ck_assert_str_eq(copy.verb, "read");
 	ck_assert(copy.at_source);
 	ck_assert_uint_le(copy.offset, 5000);
+	a.image.fd = a.fd;
 	direct_open_cached(&a.image.direct, a.fd);
 	read_only = openat(scratch_fd, "b", O_RDONLY);
 	direct_open_cached(&copy.dest, read_only);
