@@ -100,13 +100,18 @@ static void abandon(struct copy_ring *ring)
 		take_oldest(ring);
 }
 
-static int finish_oldest(struct copy_ring *ring)
+int copy_ring_finish(struct copy_ring *ring)
 {
-	int r = copy_finish(take_oldest(ring));
+	int r = ring->nunder_way > 0 ? copy_finish(take_oldest(ring)) : 0;
 
 	if (r < 0)
 		abandon(ring);
 	return r;
+}
+
+bool copy_ring_is_full(const struct copy_ring *ring)
+{
+	return ring->nunder_way == ring->n;
 }
 
 static struct copy_piece *newest(struct copy_ring *ring)
@@ -118,8 +123,8 @@ int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece *
 {
 	struct copy_piece *piece;
 
-	if (ring->nunder_way == ring->n) {
-		int r = finish_oldest(ring);
+	if (copy_ring_is_full(ring)) {
+		int r = copy_ring_finish(ring);
 
 		if (r < 0)
 			return r;
@@ -155,6 +160,6 @@ int copy_ring_drain(struct copy_ring *ring)
 	int r = 0;
 
 	while (r == 0 && ring->nunder_way > 0)
-		r = finish_oldest(ring);
+		r = copy_ring_finish(ring);
 	return r;
 }

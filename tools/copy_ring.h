@@ -47,6 +47,11 @@ int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece *
 /* carry_out: copy_carry_out some time before copy_finish. */
 void copy_ring_start(struct copy_ring *ring, bool carry_out);
 
+bool copy_ring_is_full(const struct copy_ring *ring);
+
+/* Finishes the oldest piece, if there is one.  0, or what came of it; then nothing is under way. */
+int copy_ring_finish(struct copy_ring *ring);
+
 /* Finishes all that is under way.  0, or the first error, after which nothing more is finished. */
 int copy_ring_drain(struct copy_ring *ring);
 

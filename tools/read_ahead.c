@@ -1,71 +1,69 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* read_ahead.c - a file from some place to its end, read by several threads and given in order */
+/* read_ahead.c - a file from some place to its end, many pieces of it at a time, given in order */
 #include "config.h"
 
-#include "tools/direct.h"
+#include "tools/copy_ring.h"
 #include "tools/read_ahead.h"
-#include "tools/workers.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
-#define PIECES 8
-#define PIECE_NBYTES ((size_t)256 << 10)
-
-struct piece {
-	struct work work;
-	struct read_ahead *ahead;
-	void *buffer;
-	uint64_t offset;
-	ssize_t got;
-};
+/* As threads: so many requests are enough for what lies in order. */
+#define THREADS 4
 
 struct read_ahead {
-	struct workers *workers;
-	struct direct direct;
-	struct piece pieces[PIECES];
-	unsigned int oldest;
-	uint64_t next; /* of what isn't under way */
-	bool begun;
+	struct copy copy;
+	struct source_image image;
+	uint64_t next, size; /* of what isn't under way */
+	const void *buf;     /* of the piece that was finished last */
+	size_t nbytes;
 };
 
-static void run(struct work *work)
+static int take(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
 {
-	struct piece *piece = (struct piece *)((char *)work - offsetof(struct piece, work));
+	struct read_ahead *ahead = copy->sink_arg;
 
-	piece->got = direct_read(&piece->ahead->direct, piece->buffer, PIECE_NBYTES, piece->offset);
+	(void)offset;
+	ahead->buf = buf;
+	ahead->nbytes = nbytes;
+	return 0;
 }
 
-static void start(struct read_ahead *ahead, struct piece *piece)
+/* It ends earlier than it did when we looked. */
+static int take_zeros(struct copy *copy, uint64_t offset, uint64_t end)
 {
-	piece->offset = ahead->next;
-	ahead->next += PIECE_NBYTES;
-	workers_start(ahead->workers, &piece->work);
+	struct read_ahead *ahead = copy->sink_arg;
+
+	(void)offset;
+	(void)end;
+	ahead->next = ahead->size;
+	return 0;
 }
+
+static const struct copy_sink to_reader = { .data = take, .zeros = take_zeros };
 
 int read_ahead_new(int fd, uint64_t offset, struct read_ahead **ret)
 {
 	struct read_ahead *ahead = calloc(1, sizeof(*ahead));
+	struct stat st;
 	int r;
 
 	if (!ahead)
 		return -ENOMEM;
-	ahead->next = offset;
-	r = workers_new(PIECES, &ahead->workers);
-	for (int i = 0; r == 0 && i < PIECES; i++) {
-		ahead->pieces[i] = (struct piece){ .work.run = run,
-						   .ahead = ahead,
-						   .buffer = direct_buffer(PIECE_NBYTES) };
-		if (!ahead->pieces[i].buffer)
-			r = -ENOMEM;
-	}
-	direct_open(&ahead->direct, fd, O_RDONLY);
+	r = fstat(fd, &st) < 0 ? -errno : copy_ring_new(THREADS, &ahead->copy.ring);
 	if (r < 0) {
-		read_ahead_free(ahead);
+		free(ahead);
 		return r;
 	}
+	ahead->image.fd = ahead->image.file_fd = fd;
+	direct_open(&ahead->image.direct, fd, O_RDONLY);
+	ahead->copy.source = &ahead->image;
+	ahead->copy.sink = &to_reader;
+	ahead->copy.sink_arg = ahead;
+	ahead->next = offset;
+	ahead->size = (uint64_t)st.st_size;
 	*ret = ahead;
 	return 0;
 }
@@ -74,30 +72,44 @@ void read_ahead_free(struct read_ahead *ahead)
 {
 	if (!ahead)
 		return;
-	/* all but the one that was given last */
-	for (unsigned int i = ahead->begun ? 1 : PIECES; i < PIECES; i++)
-		workers_wait(ahead->workers, &ahead->pieces[(ahead->oldest + i) % PIECES].work);
-	workers_free(ahead->workers);
-	direct_close(&ahead->direct);
-	for (int i = 0; i < PIECES; i++)
-		free(ahead->pieces[i].buffer);
+	while (copy_ring_drain(ahead->copy.ring) < 0)
+		;
+	direct_close(&ahead->image.direct);
+	copy_ring_free(ahead->copy.ring);
 	free(ahead);
+}
+
+/* As many as there is room for: what was given last is done with. */
+static int top_up(struct read_ahead *ahead)
+{
+	while (ahead->next < ahead->size && !copy_ring_is_full(ahead->copy.ring)) {
+		uint64_t left = ahead->size - ahead->next;
+		size_t nbytes = left < COPY_PIECE ? (size_t)left : COPY_PIECE;
+		struct copy_piece *piece;
+		int r = copy_ring_next(ahead->copy.ring, true, &piece);
+
+		if (r < 0)
+			return r;
+		piece->copy = &ahead->copy;
+		piece->kind = COPY_DATA;
+		piece->cached = false;
+		piece->offset = ahead->next;
+		piece->nbytes = nbytes;
+		copy_ring_start(ahead->copy.ring, true);
+		ahead->next += nbytes;
+	}
+	return 0;
 }
 
 ssize_t read_ahead_next(struct read_ahead *ahead, const void **ret)
 {
-	struct piece *piece = &ahead->pieces[ahead->oldest];
+	int r = top_up(ahead);
 
-	if (!ahead->begun) {
-		for (int i = 0; i < PIECES; i++)
-			start(ahead, &ahead->pieces[i]);
-		ahead->begun = true;
-	} else {
-		start(ahead, piece);
-		ahead->oldest = (ahead->oldest + 1) % PIECES;
-		piece = &ahead->pieces[ahead->oldest];
-	}
-	workers_wait(ahead->workers, &piece->work);
-	*ret = piece->buffer;
-	return piece->got;
+	ahead->nbytes = 0;
+	if (r == 0)
+		r = copy_ring_finish(ahead->copy.ring);
+	if (r < 0)
+		return r;
+	*ret = ahead->buf;
+	return (ssize_t)ahead->nbytes;
 }

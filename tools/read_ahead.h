@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * read_ahead.h - a file from some place to its end, read by several threads and given in order
+ * read_ahead.h - a file from some place to its end, many pieces of it at a time, given in order
  *
  * Past the page cache where that can be (direct.h).  Not thread safe.
  */
@@ -12,7 +12,7 @@
 
 struct read_ahead;
 
-/* fd: borrowed; offset: a multiple of DIRECT_ALIGN.  0 or -ENOMEM. */
+/* fd: borrowed; offset: a multiple of DIRECT_ALIGN.  0 or a negative errno. */
 int read_ahead_new(int fd, uint64_t offset, struct read_ahead **ret);
 void read_ahead_free(struct read_ahead *ahead); /* NULL is allowed */
 

@@ -12,6 +12,9 @@
 /* Asked for in advance: what makes a file longer isn't written side by side. */
 #define ROOM_STEP ((uint64_t)64 << 20)
 
+/* One write after the other is what disks like best. */
+#define THREADS 4
+
 void stream_output_init(struct stream_output *output, int fd)
 {
 	off_t pos = lseek(fd, 0, SEEK_CUR);
@@ -64,7 +67,7 @@ static void make_room(struct stream_output *output, size_t nbytes)
 
 static int begin_ring(struct stream_output *output)
 {
-	int r = copy_ring_new(0, &output->copy.ring);
+	int r = copy_ring_new(THREADS, &output->copy.ring);
 
 	if (r == 0)
 		direct_open(&output->copy.dest, output->fd, O_WRONLY);

@@ -212,6 +212,9 @@ static int update_by_journal(struct sync *s, const struct bmf_state *state)
 {
 	int r = sync_stage(s, state);
 
+	/* its memory: publishing has a ring of its own */
+	copy_ring_free(s->copy.ring);
+	s->copy.ring = NULL;
 	return r < 0 ? r : sync_publish(s, true);
 }
 
