@@ -45,6 +45,9 @@
 /* Regions armed ahead of a sequential writer, at most: 128 MiB by default. */
 #define ARMED_AHEAD_MAX 8
 
+/* Regions armed around a random one, at most: 4 GiB by default. */
+#define ARMED_AROUND_MAX 256
+
 int bmf_tracker_new(struct bmf_source *source, int fd, const struct stat *st,
 		    struct bmf_tracker **ret)
 {
@@ -175,26 +178,54 @@ static struct bmf_bits *current_bits(struct bmf_tracker *t)
 	return atomic_load(&t->bits);
 }
 
-/*
- * Arms what was asked for and some regions after it, when the writer goes
- * through the image in order.  Only within the map as it is on disk: a hint is no reason
- * to replace the sidecar.
- */
-static uint64_t arm_ahead_locked(struct bmf_tracker *t, uint64_t first, uint64_t n)
+/* Those that follow, for one who goes through the image in order. */
+static uint64_t ahead_of_sequential_locked(struct bmf_tracker *t)
 {
-	uint64_t room = (uint64_t)t->sidecar->armed_sectors * BMF_ARMED_SECTOR_BITS - 1;
-	uint64_t end = first + n;
-
-	if (first == t->armed_end && first != 0)
-		t->armed_ahead = t->armed_ahead ? t->armed_ahead * 2 : 1;
-	else
-		t->armed_ahead = 0;
+	t->armed_ahead = t->armed_ahead ? t->armed_ahead * 2 : 1;
 	if (t->armed_ahead > ARMED_AHEAD_MAX)
 		t->armed_ahead = ARMED_AHEAD_MAX;
-	if (end < room)
-		end = end + t->armed_ahead < room ? end + t->armed_ahead : room;
+	return t->armed_ahead;
+}
+
+/*
+ * Those around, for one who writes here and there: as many as were armed lately, so that each flush
+ * arms twice as much as the one before, and a cold image takes a few instead of one for each
+ * region.  What a crash costs is thereby at most doubled, for as long as it takes to let go of
+ * regions that nobody touched.
+ */
+static void around_locked(const struct bmf_tracker *t, uint64_t *first, uint64_t *end)
+{
+	uint64_t size = atomic_load(&t->size), window = 1, begin, stop;
+	uint64_t nregions = size ? bmf_region_of(size - 1, t->source->region_shift) + 1 : 0;
+
+	while (window * 2 <= t->armed_lately + 1 && window < ARMED_AROUND_MAX)
+		window *= 2;
+	begin = *first / window * window;
+	stop = begin + window < nregions ? begin + window : nregions;
+	*first = begin;
+	*end = stop > *end ? stop : *end;
+}
+
+/*
+ * What shall be armed in one flush with what was asked for.  Only within the map as it is on disk:
+ * a hint is no reason to replace the sidecar.
+ */
+static void arm_ahead_locked(struct bmf_tracker *t, uint64_t *first, uint64_t *n)
+{
+	uint64_t room = (uint64_t)t->sidecar->armed_sectors * BMF_ARMED_SECTOR_BITS - 1;
+	uint64_t asked_end = *first + *n, end = asked_end;
+
+	if (*first == t->armed_end && *first != 0) {
+		end += ahead_of_sequential_locked(t);
+	} else {
+		t->armed_ahead = 0;
+		around_locked(t, first, &end);
+	}
+	if (end > room)
+		end = asked_end > room ? asked_end : room;
 	t->armed_end = end;
-	return end - first;
+	t->armed_lately += end - *first;
+	*n = end - *first;
 }
 
 /* Writes the sectors [first, last] of the armed map. */
@@ -251,7 +282,10 @@ static int arm_run_locked(struct bmf_tracker *t, uint64_t first, uint64_t n)
 	int r;
 
 	if (fits_in_place(t, first, n)) {
-		r = arm_in_place_locked(t, first, arm_ahead_locked(t, first, n));
+		uint64_t in_place = first, n_in_place = n;
+
+		arm_ahead_locked(t, &in_place, &n_in_place);
+		r = arm_in_place_locked(t, in_place, n_in_place);
 		if (r == 0)
 			return 0;
 	}

@@ -72,6 +72,7 @@ struct bmf_tracker {
 	struct bmf_sidecar *sidecar;
 	int sidecar_fd; /* for the armed map in place; -1: save whole before arming */
 	uint64_t armed_end, armed_ahead; /* arming ahead of a sequential writer */
+	uint64_t armed_lately;		 /* in place, since some were let go */
 };
 
 #define BMF_TABLE_BUCKETS 4096

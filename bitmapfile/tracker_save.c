@@ -342,6 +342,7 @@ void bmf_tracker_disarm_locked(struct bmf_tracker *t)
 	}
 	/* a touch between the test and here only costs that region a pass */
 	clear_all(t->touched);
+	t->armed_lately = 0;
 	if (any && bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0) < 0) {
 		bmf_source_notice(t->source, t, "save sidecar: failed, will be tried again");
 		/* they still are in the sidecar that counts: writes there need no disk */
