@@ -96,9 +96,8 @@ static void on_read(struct copy_uring *uring, struct copy_piece *piece, int res)
 {
 	struct source_image *source = piece->copy->source;
 
-	/* fewer bytes, and not because the file ends there? */
-	if (is_unusual(&source->direct, res) ||
-	    (res >= 0 && (size_t)res < piece->nbytes && (size_t)res % DIRECT_ALIGN == 0))
+	/* fewer bytes: does the file end there, or has less been given than there is? */
+	if (is_unusual(&source->direct, res) || (res >= 0 && (size_t)res < piece->nbytes))
 		has_read(uring, piece,
 			 source_image_read(source, piece->buffer, piece->nbytes, piece->offset,
 					   true));

@@ -56,7 +56,7 @@ bool direct_is_refused(struct direct *direct, ssize_t r)
 	return true;
 }
 
-/* A read that ends in the middle of a block has met the end of the file. */
+/* As far as it goes: a read that ends in the middle of a block can't be gone on with. */
 static ssize_t read_direct(int fd, char *buf, size_t nbytes, uint64_t offset)
 {
 	size_t done = 0;
@@ -87,8 +87,9 @@ ssize_t direct_read(struct direct *direct, void *buf, size_t nbytes, uint64_t of
 
 	if (fd >= 0)
 		r = read_direct(fd, buf, whole, offset);
-	if (fd >= 0 && !direct_is_refused(direct, r))
-		return r > (ssize_t)nbytes ? (ssize_t)nbytes : r;
+	if (fd >= 0 && !direct_is_refused(direct, r) && (r < 0 || r >= (ssize_t)nbytes))
+		return r < 0 ? r : (ssize_t)nbytes;
+	/* fewer: the file ends there, or its filesystem gave less than it has, as those of FUSE may */
 	return io->pread(io, direct->fd, buf, nbytes, (off_t)offset);
 }
 
