@@ -77,7 +77,8 @@ static int copy_differing(const struct look *look, uint64_t offset, uint64_t end
 	copy->tick = NULL;
 	r = copy_blocks(copy, look->differ, shift, offset >> shift, ((end - 1) >> shift) + 1);
 	copy->tick = tick;
-	source_image_release(copy->source, end, 0);
+	/* also what was the same there */
+	source_image_release(copy->source, end, end - offset);
 	return r;
 }
 
