@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Asked for in advance: what makes a file longer isn't written side by side. */
 #define ROOM_STEP ((uint64_t)64 << 20)
+#define PLENTY_OF_STEPS 16
 
 /* One write after the other is what disks like best. */
 #define THREADS 4
@@ -55,14 +57,27 @@ static int write_all(int fd, const char *buf, size_t nbytes)
 	return 0;
 }
 
-/* If it can't be had in advance, it may be there yet. */
+/* Is there so much that nobody lacks what we take in advance: staged files, digests, guests? */
+static bool is_plenty(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 &&
+	       (uint64_t)fs.f_bavail * fs.f_frsize >= PLENTY_OF_STEPS * ROOM_STEP;
+}
+
+/* If it can't be had in advance, it may be there yet; a part that was got by then is given back. */
 static void make_room(struct stream_output *output, size_t nbytes)
 {
 	if (output->pos + nbytes <= output->room)
 		return;
 	output->room = output->pos + nbytes;
+	if (!is_plenty(output->fd))
+		return;
 	if (fallocate(output->fd, 0, (off_t)output->pos, ROOM_STEP) == 0)
 		output->room = output->pos + ROOM_STEP;
+	else if (ftruncate(output->fd, (off_t)output->pos) < 0)
+		return;
 }
 
 static int begin_ring(struct stream_output *output)

@@ -66,6 +66,20 @@ sync_to s mnt --in-place
 assert_eq "$code" 3 "$(cat sync.err)"
 assert_equal_trees s mnt
 
+# What fits does, also where a journal and staged files share the room.
+mkdir t
+random_file t/a 20000000
+mount_disk tight 100M mkfs.ext4 -q -m 0
+must_sync 0 t tight
+random_file more 10000000
+dd if=more of=t/a bs=1M conv=notrunc status=none
+mv more t/b
+fallocate -l $(($(stat -f -c '%a * %S' tight) - 24000000)) tight/lost+found/ballast
+sync_to t tight
+assert_eq "$code" 3 "$(cat sync.err)"
+rm tight/lost+found/ballast
+assert_equal_trees t tight
+
 # read-only
 mount -o remount,ro mnt
 echo more >>s/small
