@@ -52,7 +52,7 @@ traced_sync() { # WANTED_CODE DEST [OPTION...]
 	local wanted=$1
 	shift
 	code=0
-	strace -f -y -o traced -e trace=read,pread64,preadv "$MIRRORCTL" sync --json s "$@" \
+	strace -f -y -o traced -e trace=read,pread64,preadv "$MIRRORCTL" sync --threads 1 --json s "$@" \
 		>sync.json 2>sync.err || code=$?
 	assert_eq "$code" "$wanted" "exit code: $(cat sync.err)"
 }
@@ -147,7 +147,7 @@ scenario() { # DEST [OPTION...]
 	change "$d/b" 4
 	code=0
 	strace -f -o /dev/null -P "$PWD/$d/b" -P "$PWD/$d/.mirrorfs/staging/1" -e trace=pread64 -e inject=pread64:error=EIO \
-		"$MIRRORCTL" sync --json s "$d" "$@" >sync.json 2>sync.err || code=$?
+		"$MIRRORCTL" sync --threads 1 --json s "$d" "$@" >sync.json 2>sync.err || code=$?
 	assert_eq "$code" 3 "exit code: $(cat sync.err)"
 	assert_eq "$(json '.full_copies[] | .path, .by_digest' | xargs)" "b false" "full copies"
 	good "$d"
