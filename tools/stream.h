@@ -102,7 +102,8 @@ struct stream_writer;
 
 /*
  * Begins with a header.  fd is borrowed, and written to from where it stands; of a file, what lies
- * beyond is cut off.  Nothing need be written before stream_finish.  (A pipe without a reader raises SIGPIPE, unless the caller ignores that.)
+ * beyond is cut off.  Nothing need be written before stream_finish.  (A pipe without a reader
+ * raises SIGPIPE, unless the caller ignores that.)
  *
  * This and the functions below: 0; an error of write(2); -ENOMEM; -EINVAL for what a reader
  * would refuse (wrong order, an extent beyond the size, ...); -ENAMETOOLONG, and -E2BIG for

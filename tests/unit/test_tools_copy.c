@@ -187,9 +187,9 @@ START_TEST(blocks_become_equal)
 		uint64_t from = rng_below(&rng, 20), first = from, n;
 
 		ck_assert_int_eq(copy_ring_new(nthreads[_i], &copy.ring), 0);
-		ck_assert_int_eq(digester_new(SEED_OF_DIGESTS, BLOCK_SHIFT, take, digests,
-					      &copy.digester),
-				 0);
+		ck_assert_int_eq(
+			digester_new(SEED_OF_DIGESTS, BLOCK_SHIFT, take, digests, &copy.digester),
+			0);
 		direct_open(&copy.dest, b.fd, O_RDWR);
 		scribble(&rng, &a);
 		scribble(&rng, &b);
