@@ -120,6 +120,9 @@ static int finish_data(struct copy *copy, struct copy_piece *piece)
 		piece->code = read_again(copy, piece);
 	if (piece->code == 0 && !copy->sink->side_by_side)
 		copy_write(piece);
+	if (piece->code == 0 && piece->late)
+		copy_has_written(piece, direct_write_tail(&copy->dest, piece->buffer, piece->got,
+							  piece->offset, piece->asked));
 	if (piece->code < 0)
 		return copy_failed(copy, piece->code, piece->verb, piece->at_source, piece->offset);
 	if (piece->kind == COPY_BYTES)

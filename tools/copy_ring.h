@@ -33,7 +33,8 @@ struct copy_piece {
 	bool cached; /* is read by way of the page cache */
 	/* copy_uring.c */
 	enum copy_stage stage;
-	size_t asked;
+	size_t asked; /* of the kernel; as much is written, where the rest comes late */
+	bool late;    /* the page cache gets it, or the end of it, when its turn has come */
 	/* Of data, when it is done: how much of it there was, or what failed. */
 	size_t got;
 	int code;

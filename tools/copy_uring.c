@@ -69,6 +69,17 @@ static void queue(struct copy_uring *uring, struct copy_piece *piece, bool write
 	}
 }
 
+/*
+ * While requests are on their way past the page cache, none of the blocks that they are about may
+ * come into it, whole pages and blocks of the filesystem that is.  So what has to go through it is
+ * written when all that comes before is done.
+ */
+static void be_late(struct copy_piece *piece, size_t written)
+{
+	piece->late = true;
+	piece->asked = written;
+}
+
 static void has_read(struct copy_uring *uring, struct copy_piece *piece, ssize_t got)
 {
 	const struct direct *dest = &piece->copy->dest;
@@ -76,6 +87,7 @@ static void has_read(struct copy_uring *uring, struct copy_piece *piece, ssize_t
 	int fd = -1;
 
 	piece->stage = COPY_DONE;
+	piece->late = false;
 	if (!copy_has_read(piece, got))
 		return;
 	whole = piece->got & ~(DIRECT_ALIGN - 1);
@@ -83,6 +95,8 @@ static void has_read(struct copy_uring *uring, struct copy_piece *piece, ssize_t
 		fd = direct_fd_for(dest, piece->buffer, piece->offset);
 	if (fd >= 0)
 		queue(uring, piece, true, fd, whole);
+	else if (piece->copy->sink->to_dest && !direct_is_cached(dest))
+		be_late(piece, 0);
 	else
 		copy_write(piece);
 }
@@ -114,10 +128,10 @@ static void on_written(struct copy_piece *piece, int res)
 	piece->stage = COPY_DONE;
 	if (is_unusual(dest, res) || (res >= 0 && (size_t)res < piece->asked))
 		copy_write(piece);
+	else if (res >= 0 && piece->asked < piece->got)
+		be_late(piece, piece->asked);
 	else
-		copy_has_written(piece, res < 0 ? res
-						: direct_write_tail(dest, piece->buffer, piece->got,
-								    piece->offset, piece->asked));
+		copy_has_written(piece, res < 0 ? res : 0);
 }
 
 void copy_uring_start(struct copy_uring *uring, struct copy_piece *piece)
