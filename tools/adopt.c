@@ -48,7 +48,7 @@ static int publish_first(struct replica *replica, struct adopt_result *result,
 		bmf_error_set(&result->why, -EBADMSG, "the replica's own state is damaged");
 		return 0;
 	}
-	r = publish(replica, NULL, &report, &result->why);
+	r = publish(replica, 0, &report, &result->why);
 	publish_report_destroy(&report);
 	result->gave_up = is_hopeless(r);
 	if (r < 0 && !result->gave_up)

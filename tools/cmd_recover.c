@@ -60,7 +60,7 @@ static int report(const struct manifest *manifest, bool found, const struct opti
 static int recover(struct replica *replica, const struct options *options, struct bmf_error *err)
 {
 	struct publish_report published;
-	int r = publish(replica, NULL, &published, err), status = EXIT_FAILURE;
+	int r = publish(replica, 0, &published, err), status = EXIT_FAILURE;
 
 	if (r == 0) {
 		publish_tell(&published, output_warning, NULL);

@@ -180,7 +180,7 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 		listing.found = json_array();
 	r = replica_open_alone(args[0], &replica, &err);
 	if (r == 0) {
-		r = publish(&replica, NULL, &published, &err);
+		r = publish(&replica, listing.threads, &published, &err);
 		publish_tell(&published, output_warning, NULL);
 		publish_report_destroy(&published);
 		if (r == 0)

@@ -2,8 +2,7 @@
 /*
  * publish.c - does what a replica's journal says
  *
- *   P1  the journal is read through, unless it was written just now: it is whole, and of this
- *       replica at this checkpoint
+ *   P1  the journal is read through: it is whole, and of this replica at this checkpoint
  *   P2  staged digests, and what leads back to the old checkpoint (reverse.h), get to their places,
  *       and are durable there: nobody believes them before P8
  *   P3  the replica's tree is read, with what is in moving/ and staging/; each file that the
@@ -64,29 +63,13 @@ int publish_open_stream(struct publish *p, struct stream_reader **ret)
 	return stream_reader_open(p->fd, &expect, ret, p->err);
 }
 
-/* What we have written just now is only as good as the disk; what was found is read to its end. */
-static int read_header(struct publish *p, bool written_now, struct bmf_error *why)
-{
-	const struct stream_expect expect = expectation(p);
-	struct stream_reader *reader;
-	int r;
-
-	if (!written_now)
-		return stream_verify(p->fd, &expect, &p->header, NULL, why);
-	r = stream_reader_open(p->fd, &expect, &reader, why);
-	if (r == 0) {
-		p->header = *stream_reader_header(reader);
-		stream_reader_close(reader);
-	}
-	return r;
-}
-
 /* 1: it has been published already. */
-static int check_journal(struct publish *p, bool written_now)
+static int check_journal(struct publish *p)
 {
 	const struct manifest *manifest = &p->replica->manifest;
+	const struct stream_expect expect = expectation(p);
 	struct bmf_error why = { 0 };
-	int r = read_header(p, written_now, &why);
+	int r = stream_verify(p->fd, &expect, &p->header, NULL, &why);
 
 	if (r < 0)
 		return fail_text(p->err, r, "publish update of", p->replica->path, NULL,
@@ -225,13 +208,11 @@ static void forget(struct publish *p)
 	close(p->fd);
 }
 
-int publish(struct replica *replica, const struct publish_how *how, struct publish_report *ret,
+int publish(struct replica *replica, unsigned int threads, struct publish_report *ret,
 	    struct bmf_error *err)
 {
 	int dir_fd = replica->store->dir_fd, r;
-	struct publish p = {
-		.replica = replica, .report = ret, .err = err, .threads = how ? how->threads : 0
-	};
+	struct publish p = { .replica = replica, .report = ret, .err = err, .threads = threads };
 
 	*ret = (struct publish_report){ 0 };
 	p.fd = journal_open(dir_fd);
@@ -244,7 +225,7 @@ int publish(struct replica *replica, const struct publish_how *how, struct publi
 	ret->found = true;
 	p.digests_fd = replica_open_digests(replica);
 	r = p.digests_fd < 0 ? publish_failed(&p, p.digests_fd, "open digests of", NULL)
-			     : check_journal(&p, how && how->written_now);
+			     : check_journal(&p);
 	if (r == 0)
 		r = apply(&p);
 	if (r >= 0) {

@@ -29,20 +29,15 @@ struct publish_report {
 	char *first_gone;
 };
 
-struct publish_how {
-	bool written_now; /* by this process: it needn't be proved whole before anything is done */
-	unsigned int threads; /* that write; 0: as many as disks like */
-};
-
 /*
- * how: NULL of a journal that was found.
+ * threads: that write; 0: as many as disks like.
  *
  * 0: there is no journal any more, nor what an update left that came to nothing, and the replica's
  * manifest says what it is at.  -ECANCELED: a signal asked to stop; or another negative errno, with
  * a message.  Then the journal is still there, and it can be done again.  The report is filled in
  * any case, and is to be destroyed.
  */
-int publish(struct replica *replica, const struct publish_how *how, struct publish_report *ret,
+int publish(struct replica *replica, unsigned int threads, struct publish_report *ret,
 	    struct bmf_error *err);
 
 void publish_report_destroy(struct publish_report *report);

@@ -156,12 +156,10 @@ static void tell(void *arg, const char *text)
 }
 
 /* Y0, and Y5 to Y6: what an earlier sync, or this one, has committed. */
-int sync_publish(struct sync *s, bool written_now)
+int sync_publish(struct sync *s)
 {
-	const struct publish_how how = { .written_now = written_now,
-					 .threads = s->options->threads };
 	struct publish_report report;
-	int r = publish(&s->replica, &how, &report, s->err);
+	int r = publish(&s->replica, s->options->threads, &report, s->err);
 
 	if (r == 0)
 		publish_tell(&report, tell, s);
@@ -215,7 +213,7 @@ static int update_by_journal(struct sync *s, const struct bmf_state *state)
 	/* its memory: publishing has a ring of its own */
 	copy_ring_free(s->copy.ring);
 	s->copy.ring = NULL;
-	return r < 0 ? r : sync_publish(s, true);
+	return r < 0 ? r : sync_publish(s);
 }
 
 /* Y4 to Y7 */

@@ -90,7 +90,7 @@ int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *sta
 	}
 	r = replica_open(dest, &s->view, source, &s->replica, s->err);
 	if (r == 0)
-		r = sync_publish(s, false);
+		r = sync_publish(s);
 	if (r < 0)
 		return r;
 	s->digests_fd = replica_open_digests(&s->replica);

@@ -116,9 +116,8 @@ int sync_keep_end(struct sync *sync, const struct bmf_state *state);
 /* When the checkpoint was made that the replica is at; or else when it got there. */
 int64_t sync_time_of(const struct sync *sync, const struct bmf_state *state);
 
-/* sync.c: publishes what is committed, by this sync just now or by an earlier one, if anything is.
- */
-int sync_publish(struct sync *sync, bool written_now);
+/* sync.c: publishes what is committed, if anything is. */
+int sync_publish(struct sync *sync);
 
 /* sync_data.c */
 

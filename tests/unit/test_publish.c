@@ -219,7 +219,7 @@ static int publish_raw(size_t nbytes, struct bmf_error *err)
 
 	*err = (struct bmf_error){ 0 };
 	write_file(JOURNAL, raw, nbytes);
-	r = publish(&replica, NULL, &report, err);
+	r = publish(&replica, 0, &report, err);
 	publish_report_destroy(&report);
 	return r;
 }
