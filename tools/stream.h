@@ -98,7 +98,8 @@ struct stream_totals {
 
 struct stream_writer;
 
-#define STREAM_NO_ZSTD 1u /* store all data as it is */
+#define STREAM_NO_ZSTD 1u    /* store all data as it is */
+#define STREAM_ONE_BY_ONE 2u /* one write at a time, to a file too */
 
 /*
  * Begins with a header.  fd is borrowed, and written to from where it stands; of a file, what lies

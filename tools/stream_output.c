@@ -17,7 +17,7 @@
 /* One write after the other is what disks like best. */
 #define THREADS 4
 
-void stream_output_init(struct stream_output *output, int fd)
+void stream_output_init(struct stream_output *output, int fd, bool one_by_one)
 {
 	off_t pos = lseek(fd, 0, SEEK_CUR);
 	struct stat st;
@@ -25,7 +25,7 @@ void stream_output_init(struct stream_output *output, int fd)
 	*output = (struct stream_output){
 		.fd = fd, .copy = { .sink = &copy_to_file, .dest = { .fd = -1, .direct_fd = -1 } }
 	};
-	output->is_file = pos >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	output->is_file = !one_by_one && pos >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	if (output->is_file)
 		output->pos = output->room = (uint64_t)pos;
 }

@@ -25,7 +25,8 @@ struct stream_output {
 	struct copy copy; /* ring: NULL until it is worth it */
 };
 
-void stream_output_init(struct stream_output *output, int fd);
+/* one_by_one: with write(2) in any case. */
+void stream_output_init(struct stream_output *output, int fd, bool one_by_one);
 
 /* What is under way is waited for, whatever comes of it. */
 void stream_output_destroy(struct stream_output *output);

@@ -170,7 +170,7 @@ int stream_writer_new(int fd, const struct stream_header *header, unsigned int f
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	stream_output_init(&w->output, fd);
+	stream_output_init(&w->output, fd, flags & STREAM_ONE_BY_ONE);
 	w->packs = !(flags & STREAM_NO_ZSTD);
 	r = prepare(w, header);
 	if (r < 0) {

@@ -273,7 +273,8 @@ static int begin_stream(struct stage *stage, const struct bmf_state *state)
 					.to_time_ns = to ? to->time_ns : 0,
 					.block_shift = state->block_shift,
 					.journal = true };
-	int r = stream_writer_new(stage->journal.fd, &header, STREAM_NO_ZSTD, &stage->writer);
+	unsigned int flags = STREAM_NO_ZSTD | (s->options->threads == 1 ? STREAM_ONE_BY_ONE : 0);
+	int r = stream_writer_new(stage->journal.fd, &header, flags, &stage->writer);
 
 	return r < 0 ? fail_journal(stage, r, "write") : 0;
 }
