@@ -39,7 +39,7 @@ expected="$expected"' or test("left out, there is no")'
 [ "$(id -u)" = 0 ] || expected="$expected"' or test("^xfs: left out")'
 
 # shellcheck disable=SC2016 # jq's own variables
-for name in latency throughput gate reading sync ends proof; do
+for name in latency throughput gate reading sync ends proof sizes; do
 	has $name "rounds" '.bench == "'$name'" and .rounds == 1 and .quick'
 	has $name "machine" '.machine | .kernel and .cpu and .cpus > 0 and .stores[0].filesystem and
 		(.version | test("mirrorfs .*libfuse "))'
@@ -76,6 +76,9 @@ has sync "as much copied as changed" '[.rows[] | select(.metric == "mib_copied")
 measured ends seconds ${limit:+limit} in-place staged rsync cp qemu-img
 has ends "idle rows" '[.rows[].row] | index("idle 1") and index("idle 20")'
 measured proof mib_s read scrub verify verify-deep
+for metric in seconds gate_ms rss_mib; do
+	measured sizes $metric 1x64K 10x64K 1x1M 1x1G
+done
 
 # --- what is called the limit does copy what it is told, and nothing else
 
