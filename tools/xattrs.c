@@ -32,9 +32,12 @@ static ssize_t read_all(const char *path, const char *name, char **ret)
 		buf = malloc((size_t)room + 1);
 		if (!buf)
 			return -ENOMEM;
-		n = name ? getxattr(path, name, buf, (size_t)room)
-			 : listxattr(path, buf, (size_t)room);
-		/* with a size of 0 the kernel only tells what there would be by now */
+		/* most files have none: that needn't be asked twice, through the mount */
+		if (room == 0)
+			n = 0;
+		else
+			n = name ? getxattr(path, name, buf, (size_t)room)
+				 : listxattr(path, buf, (size_t)room);
 		if (n >= 0 && n <= room) {
 			buf[n] = '\0';
 			*ret = buf;
