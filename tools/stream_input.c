@@ -70,8 +70,9 @@ static size_t take(struct stream_input *input, uint8_t *ret, size_t nbytes)
 {
 	size_t n = input->left < nbytes ? input->left : nbytes;
 
-	if (n > 0)
-		memcpy(ret, input->at, n);
+	if (n == 0)
+		return 0; /* there may have been nothing yet */
+	memcpy(ret, input->at, n);
 	input->at += n;
 	input->left -= n;
 	return n;
