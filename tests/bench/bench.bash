@@ -99,13 +99,6 @@ write_all() {
 	run_fio --filename="$1" --size="$2" --rw=write --bs=1m --iodepth=4 --refill_buffers "${@:3}"
 }
 
-# mirrorfs has as many threads as there ever were requests at a time, and with more of them a
-# request alone takes longer.  So that all rounds are alike, here are more than any row has.
-crowd() { # FILE NBYTES NTHREADS [FIO-OPTION...]
-	run_fio --filename="$1" --size="$2" --rw=randwrite --bs=4k --ioengine=psync --thread \
-		--numjobs="$3" --number_ios=100 "${@:4}"
-}
-
 # cpu_ticks PID: of all its threads, also of those that have come and gone
 cpu_ticks() {
 	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"

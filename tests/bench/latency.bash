@@ -159,9 +159,6 @@ for store in $STORES; do
 		"$MIRRORCTL" sync --quiet "${mnt_of[$store this]}" "$dir/this/$replica"
 	done
 	[ -z "$BASE" ] || prepare "$store" base "$BASE"
-	for who in this ${BASE:+base}; do
-		crowd "${mnt_of[$store $who]}/disk.img" "$nbytes" "$(pick 100 4)"
-	done
 done
 cleanup_fn end_syncs
 in_rounds measure "${cases[@]}"

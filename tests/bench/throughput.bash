@@ -152,7 +152,6 @@ prepare() {
 		"$MIRRORCTL" sync --quiet "$mnt" "$at/replica"
 		rm -r "$at/replica"
 	fi
-	[ -n "$QUICK" ] || crowd "$file" "$nbytes" 20 --direct="$direct"
 	sync "$file"
 }
 
