@@ -27,6 +27,18 @@ struct copy_uring {
 	unsigned int nqueued;
 };
 
+/* Older ones (to Linux 5.5) can't just read and write. */
+static bool can_read_and_write(struct io_uring *ring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	bool can = probe && io_uring_opcode_supported(probe, IORING_OP_READ) &&
+		   io_uring_opcode_supported(probe, IORING_OP_WRITE);
+
+	if (probe)
+		io_uring_free_probe(probe);
+	return can;
+}
+
 int copy_uring_new(size_t n, struct copy_uring **ret)
 {
 	struct copy_uring *uring = calloc(1, sizeof(*uring));
@@ -38,6 +50,10 @@ int copy_uring_new(size_t n, struct copy_uring **ret)
 	if (r < 0) {
 		free(uring);
 		return r;
+	}
+	if (!can_read_and_write(&uring->ring)) {
+		copy_uring_free(uring);
+		return -ENOSYS;
 	}
 	*ret = uring;
 	return 0;

@@ -108,8 +108,10 @@ ssize_t read_ahead_next(struct read_ahead *ahead, const void **ret)
 	ahead->nbytes = 0;
 	if (r == 0)
 		r = copy_ring_finish(ahead->copy.ring);
-	if (r < 0)
+	if (r < 0) {
+		ahead->next = ahead->size; /* nothing is given after a gap */
 		return r;
+	}
 	*ret = ahead->buf;
 	return (ssize_t)ahead->nbytes;
 }

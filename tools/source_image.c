@@ -112,6 +112,8 @@ int source_image_open(int fd, int pid, struct source_image *ret)
 		return r;
 	}
 	direct_open(&image.direct, image.fd, O_RDONLY | O_NOATIME);
+	if (direct_is_cached(&image.direct)) /* as open_quietly() */
+		direct_open(&image.direct, image.fd, O_RDONLY);
 	*ret = image;
 	return 0;
 }

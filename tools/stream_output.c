@@ -25,7 +25,8 @@ void stream_output_init(struct stream_output *output, int fd, bool one_by_one)
 	*output = (struct stream_output){
 		.fd = fd, .copy = { .sink = &copy_to_file, .dest = { .fd = -1, .direct_fd = -1 } }
 	};
-	output->is_file = !one_by_one && pos >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	output->is_file = !one_by_one && pos >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+			  !(fcntl(fd, F_GETFL) & O_APPEND);
 	if (output->is_file)
 		output->pos = output->room = (uint64_t)pos;
 }
