@@ -47,16 +47,30 @@ static bool may_be_lost(const struct record *r)
 	return r->unlinked || r->failed || r->behind;
 }
 
-/* May blocks of that region be dirty, other than by having been copied since? */
+/* Written to since the sync began, or so shortly before that it was armed? */
+static bool is_recent(const struct world *w, const struct record *r, uint64_t region)
+{
+	return (r->touch_sync[region] >= w->at_syncs && w->at_syncs) ||
+	       r->touch_keep[region] + 2 >= w->at_keeps;
+}
+
+/*
+ * May blocks of that region be dirty, other than by having been copied since?  Armed are what was
+ * written to, some regions after it, and those around it in a window that is twice as large with
+ * each region that was written to; so with one it is that region alone.
+ */
 static bool may_be_dirty(const struct world *w, const struct record *r, uint64_t region)
 {
-	uint64_t first = region > ARMED_AHEAD ? region - ARMED_AHEAD : 0;
+	uint64_t window = 1;
 
-	for (uint64_t i = first; i <= region; i++) {
-		/* written to since the sync began, or so shortly before that it was armed */
-		if (r->touch_sync[i] >= w->at_syncs && w->at_syncs)
-			return true;
-		if (r->touch_keep[i] + 2 >= w->at_keeps)
+	for (uint64_t i = 0; i < REGIONS; i++)
+		if (is_recent(w, r, i) && window < REGIONS)
+			window *= 2;
+	window = window > 1 ? window / 2 : 1;
+	for (uint64_t i = 0; i < REGIONS; i++) {
+		bool ahead = i <= region && region - i <= ARMED_AHEAD;
+
+		if (is_recent(w, r, i) && (ahead || i / window == region / window))
 			return true;
 	}
 	return false;
