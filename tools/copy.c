@@ -195,8 +195,7 @@ static int put_data(struct copy *copy, uint64_t offset, uint64_t end)
 	if (!copy->sink->data)
 		return put(copy, COPY_SKIPPED, offset, end - offset);
 	while (r == 0 && offset < end) {
-		/* to where one of them would end in any case, so that all but the first are aligned
-		 */
+		/* all but the first begin where they are aligned */
 		uint64_t stop = (offset / COPY_PIECE + 1) * COPY_PIECE;
 
 		stop = stop < end ? stop : end;

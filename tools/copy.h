@@ -22,8 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is read or written at a time: enough for a disk, and little enough for many to be under way.
- */
+/* What is read or written at a time: enough for a disk, and little enough for many at once. */
 #define COPY_PIECE ((size_t)256 << 10)
 
 struct copy;
@@ -62,8 +61,7 @@ struct copy_sink {
  */
 extern const struct copy_sink copy_to_file;
 
-/* The same to a file that is new, and all of it a hole.  What of that old_fd has data for is
- * counted. */
+/* The same to a file that is new, all of it a hole.  Counted is what old_fd has data for. */
 extern const struct copy_sink copy_to_new;
 
 /* Only reads: for the digester. */
@@ -115,15 +113,14 @@ struct copy {
  */
 int copy_range(struct copy *copy, uint64_t offset, uint64_t nbytes);
 
-/* The same with each run of blocks that is set, up to copy->size: as if one range after the other.
- */
+/* The same with each run of blocks that is set, up to copy->size, one after the other. */
 int copy_blocks(struct copy *copy, const struct bmf_bits *bits, unsigned int block_shift,
 		uint64_t first_block, uint64_t end_block);
 
 /*
- * Hands bytes that are in memory to copy_to_file, by way of the ring; and zeros.  Whatever order
- * they are written in, they must not overlap before the next copy_drain.  buf may be used for
- * something else at once.  Errors as those of copy_range, of earlier pieces too.
+ * Hands bytes that are in memory to the sink, by way of the ring.  They are written in any order,
+ * so none may overlap before the next copy_drain.  buf may be used for something else at once.
+ * Errors as those of copy_range, of earlier pieces too; copied and digester aren't concerned.
  */
 int copy_put(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset);
 

@@ -18,8 +18,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* So many are handed to the kernel at a time: fewer system calls, and the disk doesn't wait for
- * long. */
+/* Handed to the kernel at a time: fewer system calls, and the disk doesn't wait for long. */
 #define BATCH 4
 
 struct copy_uring {

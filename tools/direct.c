@@ -89,8 +89,7 @@ ssize_t direct_read(struct direct *direct, void *buf, size_t nbytes, uint64_t of
 		r = read_direct(fd, buf, whole, offset);
 	if (fd >= 0 && !direct_is_refused(direct, r) && (r < 0 || r >= (ssize_t)nbytes))
 		return r < 0 ? r : (ssize_t)nbytes;
-	/* fewer: the file ends there, or its filesystem gave less than it has, as those of FUSE may
-	 */
+	/* fewer: it ends there, or its filesystem gave less than it has, as those of FUSE may */
 	return io->pread(io, direct->fd, buf, nbytes, (off_t)offset);
 }
 

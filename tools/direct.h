@@ -67,8 +67,7 @@ static inline size_t direct_whole(size_t nbytes)
 	return (nbytes + DIRECT_ALIGN - 1) & ~(DIRECT_ALIGN - 1);
 }
 
-/* Memory for it, of at least nbytes, a multiple of DIRECT_ALIGN; free() it.  NULL: there is none.
- */
+/* Memory for it: nbytes, a multiple of DIRECT_ALIGN; free() it.  NULL: there is none. */
 void *direct_buffer(size_t nbytes);
 
 #endif

@@ -18,7 +18,7 @@ void read_ahead_free(struct read_ahead *ahead); /* NULL is allowed */
 
 /*
  * The next bytes, which are there until the next call: how many, 0 at the end of the file; or an
- * error of pread, after which 0 follows.
+ * error of pread, after which nothing comes that lies behind it.
  */
 ssize_t read_ahead_next(struct read_ahead *ahead, const void **ret);
 
