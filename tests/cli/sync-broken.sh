@@ -150,11 +150,13 @@ must_sync 0 s d
 assert_equal_trees s d
 
 # It breaks, and after that what is needed yet becomes a hole: that is no hole of the instant.
-# There is a name in the reason, which stays one line.
+# Holes are asked for as they come, and the one that is there from the beginning keeps the sync from
+# knowing of the data behind it.  There is a name in the reason, which stays one line.
 unmount s
 mount_source s s preserve_limit=64K
 name=$'a\nname'
 random_file "s/$name" 6000000
+fallocate --punch-hole --offset $((30 * 65536)) --length $((2 * 65536)) "s/$name"
 must_sync 0 s d
 part() { # FIRST_BLOCK NBLOCKS
 	dd if=/dev/urandom of="s/$name" bs=64k seek="$1" count="$2" conv=notrunc,fsync status=none

@@ -153,8 +153,10 @@ START_TEST(armed_after_a_failed_save)
 	bool fired = true;
 
 	for (unsigned long n = 1; fired; n++) {
-		uint64_t block = n * 13 % (BLOCKS / REGION) * REGION; /* nothing is armed ahead */
+		uint64_t block = n * 13 % (BLOCKS / REGION) * REGION;
 
+		for (int i = 0; i < 3; i++)
+			bmf_source_keep(source); /* nothing is armed any more, nor is it around */
 		ck_assert_int_eq(source_change(source, fd, 1), 0); /* something to save */
 		faultio_arm(&source_fault, FAULTIO_ALL & ~FAULTIO_CLOSE, n, -EIO, 0);
 		bmf_source_flush(source);
