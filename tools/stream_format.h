@@ -183,7 +183,7 @@ static_assert(sizeof(struct stream_disk_digests) == 16, "format");
 
 struct stream_disk_content_end {
 	struct le64 size;
-	uint8_t digest[16]; /* of the content's records, from STREAM_CONTENT to before this */
+	uint8_t digest[16]; /* of the checks of its records, from STREAM_CONTENT to before this */
 };
 
 static_assert(offsetof(struct stream_disk_content_end, size) == 0, "format");
@@ -194,7 +194,7 @@ struct stream_disk_footer {
 	struct le64 nodes, links, contents;
 	struct le64 records; /* before this one */
 	struct le64 raw_nbytes, stored_nbytes, zero_nbytes;
-	uint8_t digest[16]; /* of the stream, up to before this record */
+	uint8_t digest[16]; /* of the header, and of the checks of all records before this */
 };
 
 static_assert(offsetof(struct stream_disk_footer, nodes) == 0, "format");

@@ -239,7 +239,7 @@ static int next(struct stream_reader *reader, struct stream_record *ret, struct 
 {
 	struct stream_record record = { .index = reader->nrecords };
 	const char *why = NULL;
-	size_t nbytes;
+	const uint8_t *check;
 	int r = read_record(reader, err);
 
 	if (r < 0)
@@ -249,10 +249,10 @@ static int next(struct stream_reader *reader, struct stream_record *ret, struct 
 	r = stream_decode(reader, &record, &why);
 	if (r < 0)
 		return fail_record(reader, err, r, r == -EBADMSG ? why : strerror(-r));
-	nbytes = STREAM_RECORD_EXTRA + reader->payload_nbytes;
-	XXH3_128bits_update(reader->digest, reader->record, nbytes);
+	check = reader->record + sizeof(struct stream_disk_head) + reader->payload_nbytes;
+	XXH3_128bits_update(reader->digest, check, sizeof(struct stream_disk_check));
 	if (reader->rules.phase == STREAM_IN_CONTENT)
-		XXH3_128bits_update(reader->content, reader->record, nbytes);
+		XXH3_128bits_update(reader->content, check, sizeof(struct stream_disk_check));
 	reader->nrecords++;
 	*ret = record;
 	return 0;

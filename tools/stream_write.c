@@ -36,8 +36,8 @@ struct stream_writer {
 	size_t used, room;
 	uint64_t pos; /* of all records that are done, written or not */
 	uint64_t nrecords;
-	XXH3_state_t *digest;  /* of the stream */
-	XXH3_state_t *content; /* of the content's records */
+	XXH3_state_t *digest;  /* of the header and all checks */
+	XXH3_state_t *content; /* of the checks of the content's records */
 	ZSTD_CCtx *zstd;
 	/* of the content: how many extents were packed to see, what came of it; since then */
 	unsigned int nprobes, nskipped;
@@ -105,9 +105,9 @@ static int end(struct stream_writer *w, enum stream_type type, size_t payload_nb
 	check = stream_check(record, nbytes, w->nrecords++);
 	memcpy(record + nbytes, &check, sizeof(check));
 	nbytes += sizeof(check);
-	XXH3_128bits_update(w->digest, record, nbytes);
+	XXH3_128bits_update(w->digest, &check, sizeof(check));
 	if (w->rules.phase == STREAM_IN_CONTENT)
-		XXH3_128bits_update(w->content, record, nbytes);
+		XXH3_128bits_update(w->content, &check, sizeof(check));
 	w->used += nbytes;
 	w->pos += nbytes;
 	return w->used >= FLUSH_NBYTES ? flush(w, false) : 0;

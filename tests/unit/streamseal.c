@@ -8,8 +8,7 @@
 
 struct seal {
 	uint8_t *buf;
-	size_t nbytes;
-	size_t content; /* where the records of the content begin */
+	XXH3_state_t *digest, *content;
 	struct stream_totals totals;
 };
 
@@ -23,7 +22,7 @@ static void seal_header(uint8_t *buf)
 	memcpy(buf, &disk, sizeof(disk));
 }
 
-static void seal_footer(struct seal *seal, size_t at, uint8_t *payload)
+static void seal_footer(struct seal *seal, uint8_t *payload)
 {
 	const struct stream_totals *totals = &seal->totals;
 	struct stream_disk_footer disk = {
@@ -36,16 +35,16 @@ static void seal_footer(struct seal *seal, size_t at, uint8_t *payload)
 		.zero_nbytes = le64_make(totals->zero_nbytes),
 	};
 
-	bmf_canonical(XXH3_128bits(seal->buf, at), disk.digest);
+	bmf_canonical(XXH3_128bits_digest(seal->digest), disk.digest);
 	memcpy(payload, &disk, sizeof(disk));
 }
 
-static void seal_content_end(struct seal *seal, size_t at, uint8_t *payload)
+static void seal_content_end(struct seal *seal, uint8_t *payload)
 {
 	struct stream_disk_content_end disk;
 
 	memcpy(&disk, payload, sizeof(disk));
-	bmf_canonical(XXH3_128bits(seal->buf + seal->content, at - seal->content), disk.digest);
+	bmf_canonical(XXH3_128bits_digest(seal->content), disk.digest);
 	memcpy(payload, &disk, sizeof(disk));
 }
 
@@ -83,7 +82,7 @@ static void seal_payload(struct seal *seal, size_t at, unsigned int type, size_t
 		break;
 	case STREAM_CONTENT:
 		seal->totals.contents++;
-		seal->content = at;
+		XXH3_128bits_reset(seal->content);
 		break;
 	case STREAM_DATA:
 		count_data(&seal->totals, payload, nbytes);
@@ -93,38 +92,53 @@ static void seal_payload(struct seal *seal, size_t at, unsigned int type, size_t
 		break;
 	case STREAM_CONTENT_END:
 		if (nbytes == sizeof(struct stream_disk_content_end))
-			seal_content_end(seal, at, payload);
+			seal_content_end(seal, payload);
 		break;
 	case STREAM_FOOTER:
 		if (nbytes == sizeof(struct stream_disk_footer))
-			seal_footer(seal, at, payload);
+			seal_footer(seal, payload);
 		break;
 	default:
 		break;
 	}
 }
 
-void streamseal(uint8_t *buf, size_t nbytes)
+static void seal_records(struct seal *seal, size_t nbytes)
 {
-	struct seal seal = { .buf = buf, .nbytes = nbytes };
 	size_t at = sizeof(struct stream_disk_header);
 
-	if (nbytes < at)
-		return;
-	seal_header(buf);
 	while (nbytes - at >= STREAM_RECORD_EXTRA) {
 		struct stream_disk_head head;
 		struct stream_disk_check check;
 		size_t payload_nbytes;
 
-		memcpy(&head, buf + at, sizeof(head));
+		memcpy(&head, seal->buf + at, sizeof(head));
 		payload_nbytes = le32_get(head.payload_nbytes);
 		if (payload_nbytes > nbytes - at - STREAM_RECORD_EXTRA)
 			return;
-		seal_payload(&seal, at, le16_get(head.type), payload_nbytes);
-		check = stream_check(buf + at, sizeof(head) + payload_nbytes,
-				     seal.totals.records++);
-		memcpy(buf + at + sizeof(head) + payload_nbytes, &check, sizeof(check));
+		seal_payload(seal, at, le16_get(head.type), payload_nbytes);
+		check = stream_check(seal->buf + at, sizeof(head) + payload_nbytes,
+				     seal->totals.records++);
+		memcpy(seal->buf + at + sizeof(head) + payload_nbytes, &check, sizeof(check));
+		XXH3_128bits_update(seal->digest, &check, sizeof(check));
+		XXH3_128bits_update(seal->content, &check, sizeof(check));
 		at += STREAM_RECORD_EXTRA + payload_nbytes;
 	}
+}
+
+void streamseal(uint8_t *buf, size_t nbytes)
+{
+	struct seal seal = { .buf = buf,
+			     .digest = XXH3_createState(),
+			     .content = XXH3_createState() };
+
+	if (seal.digest && seal.content && nbytes >= sizeof(struct stream_disk_header)) {
+		seal_header(buf);
+		XXH3_128bits_reset(seal.digest);
+		XXH3_128bits_reset(seal.content);
+		XXH3_128bits_update(seal.digest, buf, sizeof(struct stream_disk_header));
+		seal_records(&seal, nbytes);
+	}
+	XXH3_freeState(seal.digest);
+	XXH3_freeState(seal.content);
 }
