@@ -269,6 +269,41 @@ int copy_blocks(struct copy *copy, const struct bmf_bits *bits, unsigned int blo
 	return end(copy, r);
 }
 
+/* Whatever failed of rest, be it read or written, is the replica's. */
+static void take_over(struct copy *copy, const struct copy *rest)
+{
+	if (rest->verb)
+		copy_failed(copy, 0, rest->verb, false, rest->offset);
+}
+
+int copy_blocks_and_rest(struct copy *copy, struct copy *rest, const struct bmf_bits *bits,
+			 unsigned int block_shift)
+{
+	uint64_t first, n, at = 0, size = copy->size;
+	int r = 0;
+
+	copy->cached.end = rest->cached.end = 0;
+	rest->verb = NULL;
+	while (r == 0 && at < size) {
+		bool found = bmf_bits_next(bits, at >> block_shift, ((size - 1) >> block_shift) + 1,
+					   &first, &n);
+		uint64_t begin = found ? first << block_shift : size;
+		uint64_t stop = found ? (first + n) << block_shift : size;
+
+		stop = stop < size ? stop : size;
+		if (at < begin)
+			r = put_range(rest, at, begin - at);
+		if (r == 0 && begin < stop)
+			r = put_range(copy, begin, stop - begin);
+		at = stop;
+	}
+	take_over(copy, rest);
+	rest->verb = NULL;
+	r = end(copy, r);
+	take_over(copy, rest);
+	return r;
+}
+
 int copy_put(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
 {
 	const char *from = buf;

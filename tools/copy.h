@@ -118,6 +118,14 @@ int copy_blocks(struct copy *copy, const struct bmf_bits *bits, unsigned int blo
 		uint64_t first_block, uint64_t end_block);
 
 /*
+ * The same, and what lies between those blocks is handed to rest's sink, of rest's source, in one
+ * ascending order.  Of both the ring must be the same.  A failure is told in copy, also one of
+ * rest.
+ */
+int copy_blocks_and_rest(struct copy *copy, struct copy *rest, const struct bmf_bits *bits,
+			 unsigned int block_shift);
+
+/*
  * Hands bytes that are in memory to the sink, by way of the ring.  They are written in any order,
  * so none may overlap before the next copy_drain.  buf may be used for something else at once.
  * Errors as those of copy_range, of earlier pieces too; copied and digester aren't concerned.

@@ -44,6 +44,7 @@ struct plan_node {
 
 	/* In an update that is staged. */
 	enum stream_kind content;
+	bool anew; /* by bits, but the staged file gets the rest too, from what dest has */
 	uint64_t size;
 	uint64_t staged; /* the number of its file (journal.h), if STREAM_STAGED */
 	struct bmf_stamp staged_stamp;

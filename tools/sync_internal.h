@@ -22,7 +22,8 @@ struct sync {
 	struct name_steps steps;
 	int digests_fd; /* DEST/.mirrorfs/digests; -1 in a dry run */
 	struct copy copy;
-	void *buffer;		   /* SYNC_BUFFER bytes, for what isn't a copy */
+	struct copy *rest; /* where what isn't copied of an image comes from too; usually NULL */
+	void *buffer;	   /* SYNC_BUFFER bytes, for what isn't a copy */
 	struct source_image image; /* that is copied at the moment */
 	bool everything;	   /* the source preserves all blocks: see lost */
 	bool lost;	 /* a block was needed that the source didn't think so of, and let go of */

@@ -83,6 +83,8 @@ int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size,
 	if (node->reason != FULL_NONE) {
 		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		r = resync ? resync_image(resync) : copy_range(&s->copy, 0, size);
+	} else if (s->rest) {
+		r = copy_blocks_and_rest(&s->copy, s->rest, node->bits, shift);
 	} else {
 		r = copy_blocks(&s->copy, node->bits, shift, 0, nblocks);
 	}

@@ -5,7 +5,9 @@
  *   G1  what a sync that died has left there is removed; is there room?
  *   G2  each changed image gets its staged file: a clone of the replica's, where the filesystem
  *       has such, or an empty one, if all of it is to be copied.  Without clones, one that is
- *       brought up to date by bitmap, or by digest, has its changes in the journal
+ *       brought up to date by bitmap, or by digest, has its changes in the journal; unless they
+ *       are most of it: a journal is written, read twice and written once more, so that it is
+ *       less work to write the image anew, with the rest from the replica's
  *   G3  the journal: the whole tree as it is to be, with metadata
  *   G4  content: to the staged files, or to the journal
  *       (if old checkpoints are kept as deltas, then also what leads back: reverse.h)
@@ -45,6 +47,7 @@ struct stage {
 	struct stream_writer *writer;
 	struct plan_node **order; /* those that the journal has, as it has them; owned */
 	size_t n;
+	uint64_t spare; /* bytes that are free there and not needed, as far as is known */
 };
 
 static int fail_journal(const struct stage *stage, int code, const char *verb)
@@ -72,7 +75,7 @@ static uint64_t space_for(const struct plan_node *node)
 }
 
 /* It isn't exact, and needn't be: a disk that runs full later is no harm either. */
-static int check_space(const struct stage *stage)
+static int check_space(struct stage *stage)
 {
 	const struct sync *s = stage->sync;
 	char wanted[TEXT_BYTES], there[TEXT_BYTES];
@@ -87,6 +90,8 @@ static int check_space(const struct stage *stage)
 	have = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (geteuid() == 0)
 		have = (uint64_t)fs.f_bfree * fs.f_frsize;
+	if (need <= have)
+		stage->spare = have - need;
 	if (need <= have || fs.f_blocks == 0) /* some can't tell */
 		return 0;
 	return fail_text(s->err, -ENOSPC, "stage update of", s->replica.path, NULL,
@@ -111,6 +116,24 @@ static int note_staged(struct stage *stage, struct plan_node *node, int fd)
 static bool is_patched(const struct plan_node *node)
 {
 	return node->reason == FULL_NONE || node->by_digest;
+}
+
+/* Does its staged file begin as a clone? */
+static bool is_cloned(const struct plan_node *node)
+{
+	return is_patched(node) && !node->anew;
+}
+
+/* Where there are no clones: is most of it to be copied, and room for the rest too? */
+static bool shall_be_anew(struct stage *stage, const struct plan_node *node)
+{
+	uint64_t has = (uint64_t)node->dest->st.st_blocks * 512;
+	uint64_t more = has > node->scan ? has - node->scan : 0;
+
+	if (node->by_digest || node->scan < more || more > stage->spare)
+		return false;
+	stage->spare -= more;
+	return true;
 }
 
 static int clone_counterpart(struct stage *stage, const struct plan_node *node)
@@ -138,7 +161,10 @@ static int stage_image(struct stage *stage, struct plan_node *node)
 		fd = journal_make(&stage->journal);
 	} else {
 		fd = clone_counterpart(stage, node);
-		if (fd == -EOPNOTSUPP) {
+		if (fd == -EOPNOTSUPP && shall_be_anew(stage, node)) {
+			node->anew = true;
+			fd = journal_make(&stage->journal);
+		} else if (fd == -EOPNOTSUPP) {
 			node->content = STREAM_DELTA;
 			return 0;
 		}
@@ -327,10 +353,42 @@ static int write_delta(struct stage *stage, const struct plan_node *node, uint64
 	return r < 0 ? fail_staged(stage, node, r, to_journal) : 0;
 }
 
+/* What changes, from the source; what doesn't, from old, which is what the replica has. */
+static int copy_anew(struct stage *stage, const struct plan_node *node, struct source_image *old)
+{
+	struct sync *s = stage->sync;
+	struct copy rest = {
+		.ring = s->copy.ring, .source = old, .sink = &copy_to_new, .old_fd = -1
+	};
+	int r;
+
+	direct_open_cached(&rest.dest, s->copy.dest.fd);
+	s->rest = &rest;
+	r = sync_copy_image(s, node, stage->journal.staging_fd, node->size);
+	s->rest = NULL;
+	return r;
+}
+
+static int fill_anew(struct stage *stage, const struct plan_node *node)
+{
+	struct sync *s = stage->sync;
+	struct source_image old;
+	int r;
+
+	if (!node->anew)
+		return sync_copy_image(s, node, stage->journal.staging_fd, node->size);
+	r = source_image_open(s->copy.old_fd, 0, &old);
+	if (r < 0)
+		return fail_staged(stage, node, r, "open");
+	r = copy_anew(stage, node, &old);
+	source_image_close(&old);
+	return r;
+}
+
 static int fill_staged(struct stage *stage, const struct plan_node *node, int fd)
 {
 	struct sync *s = stage->sync;
-	bool clone = is_patched(node);
+	bool clone = is_cloned(node);
 	int r;
 
 	if (ftruncate(fd, (off_t)node->size) < 0)
@@ -341,7 +399,7 @@ static int fill_staged(struct stage *stage, const struct plan_node *node, int fd
 		direct_open(&s->copy.dest, fd, O_RDWR);
 	else
 		direct_open_cached(&s->copy.dest, fd);
-	r = sync_copy_image(s, node, stage->journal.staging_fd, node->size);
+	r = fill_anew(stage, node);
 	direct_close(&s->copy.dest);
 	if (!clone && s->copy.old_fd >= 0)
 		close(s->copy.old_fd);
