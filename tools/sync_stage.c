@@ -371,13 +371,9 @@ static int copy_anew(struct stage *stage, const struct plan_node *node, struct s
 
 static int fill_anew(struct stage *stage, const struct plan_node *node)
 {
-	struct sync *s = stage->sync;
 	struct source_image old;
-	int r;
+	int r = source_image_open(stage->sync->copy.old_fd, 0, &old);
 
-	if (!node->anew)
-		return sync_copy_image(s, node, stage->journal.staging_fd, node->size);
-	r = source_image_open(s->copy.old_fd, 0, &old);
 	if (r < 0)
 		return fail_staged(stage, node, r, "open");
 	r = copy_anew(stage, node, &old);
@@ -399,7 +395,8 @@ static int fill_staged(struct stage *stage, const struct plan_node *node, int fd
 		direct_open(&s->copy.dest, fd, O_RDWR);
 	else
 		direct_open_cached(&s->copy.dest, fd);
-	r = fill_anew(stage, node);
+	r = node->anew ? fill_anew(stage, node)
+		       : sync_copy_image(s, node, stage->journal.staging_fd, node->size);
 	direct_close(&s->copy.dest);
 	if (!clone && s->copy.old_fd >= 0)
 		close(s->copy.old_fd);
