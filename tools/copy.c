@@ -143,13 +143,11 @@ static int finish_data(struct copy *copy, struct copy_piece *piece)
 	return finish_zeros(copy, end, piece->nbytes - piece->got);
 }
 
-int copy_finish(struct copy_piece *piece)
+static int finish(struct copy_piece *piece)
 {
 	struct copy *copy = piece->copy;
 
 	switch (piece->kind) {
-	case COPY_BEGIN:
-		return digested(copy, digester_begin(copy->digester, piece->offset), piece->offset);
 	case COPY_DATA:
 	case COPY_BYTES:
 		return finish_data(copy, piece);
@@ -159,15 +157,33 @@ int copy_finish(struct copy_piece *piece)
 		copy->copied += piece->nbytes;
 		tick(copy, piece->nbytes);
 		return 0;
-	case COPY_END:
-		return digested(copy, digester_finish(copy->digester, copy->size), piece->offset);
 	}
 	return 0;
 }
 
+int copy_finish(struct copy_piece *piece)
+{
+	struct digester *digester = piece->copy->digester;
+	int r = 0;
+
+	if (digester && piece->begins)
+		r = digested(piece->copy, digester_begin(digester, piece->offset), piece->offset);
+	if (r == 0)
+		r = finish(piece);
+	if (r == 0 && digester && piece->ends)
+		r = digested(piece->copy, digester_finish(digester, piece->copy->size),
+			     piece->offset);
+	return r;
+}
+
 /* ---- what pieces there are ---- */
 
-static int put(struct copy *copy, enum copy_kind kind, uint64_t offset, uint64_t nbytes)
+struct range {
+	uint64_t begin, end;
+};
+
+static int put(struct copy *copy, const struct range *range, enum copy_kind kind, uint64_t offset,
+	       uint64_t nbytes)
 {
 	struct copy_piece *piece;
 	int r;
@@ -181,6 +197,8 @@ static int put(struct copy *copy, enum copy_kind kind, uint64_t offset, uint64_t
 	piece->kind = kind;
 	piece->offset = offset;
 	piece->nbytes = nbytes;
+	piece->begins = offset == range->begin;
+	piece->ends = offset + nbytes == range->end;
 	if (kind == COPY_DATA)
 		piece->cached = copy->again || direct_is_cached(&copy->source->direct) ||
 				cached_has(&copy->cached, copy->source->fd, offset, nbytes);
@@ -188,50 +206,40 @@ static int put(struct copy *copy, enum copy_kind kind, uint64_t offset, uint64_t
 	return 0;
 }
 
-static int put_data(struct copy *copy, uint64_t offset, uint64_t end)
+static int put_data(struct copy *copy, const struct range *range, uint64_t offset, uint64_t end)
 {
 	int r = 0;
 
 	if (!copy->sink->data)
-		return put(copy, COPY_SKIPPED, offset, end - offset);
+		return put(copy, range, COPY_SKIPPED, offset, end - offset);
 	while (r == 0 && offset < end) {
 		/* all but the first begin where they are aligned */
 		uint64_t stop = (offset / COPY_PIECE + 1) * COPY_PIECE;
 
 		stop = stop < end ? stop : end;
-		r = put(copy, COPY_DATA, offset, stop - offset);
+		r = put(copy, range, COPY_DATA, offset, stop - offset);
 		offset = stop;
 	}
 	return r;
 }
 
-static int put_all(struct copy *copy, uint64_t offset, uint64_t end)
+static int put_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
 {
+	const struct range range = { .begin = offset, .end = offset + nbytes };
 	uint64_t first, last;
 	int r;
 
-	while ((r = source_image_next_data(copy->source, offset, end, &first, &last)) > 0) {
-		r = offset < first ? put(copy, COPY_ZEROS, offset, first - offset) : 0;
+	while ((r = source_image_next_data(copy->source, offset, range.end, &first, &last)) > 0) {
+		r = offset < first ? put(copy, &range, COPY_ZEROS, offset, first - offset) : 0;
 		if (r == 0)
-			r = put_data(copy, first, last);
+			r = put_data(copy, &range, first, last);
 		if (r < 0)
 			return r;
 		offset = last;
 	}
 	if (r < 0)
 		return copy_failed(copy, r, "seek in", true, offset);
-	return offset < end ? put(copy, COPY_ZEROS, offset, end - offset) : 0;
-}
-
-static int put_range(struct copy *copy, uint64_t offset, uint64_t nbytes)
-{
-	int r = copy->digester ? put(copy, COPY_BEGIN, offset, 0) : 0;
-
-	if (r == 0)
-		r = put_all(copy, offset, offset + nbytes);
-	if (r == 0 && copy->digester)
-		r = put(copy, COPY_END, offset, 0);
-	return r;
+	return offset < range.end ? put(copy, &range, COPY_ZEROS, offset, range.end - offset) : 0;
 }
 
 /* What failed first is told: an earlier piece, if there is one. */
@@ -320,6 +328,7 @@ int copy_put(struct copy *copy, const void *buf, size_t nbytes, uint64_t offset)
 		piece->kind = COPY_BYTES;
 		piece->offset = offset;
 		piece->nbytes = n;
+		piece->begins = piece->ends = false;
 		memcpy(piece->buffer, from, n);
 		copy_ring_start(copy->ring, true);
 		from += n;

@@ -13,12 +13,10 @@
 #include "tools/workers.h"
 
 enum copy_kind {
-	COPY_BEGIN, /* a range, at offset */
 	COPY_DATA,  /* to be read */
 	COPY_BYTES, /* in the buffer */
 	COPY_ZEROS,
 	COPY_SKIPPED, /* data that nobody wants to see */
-	COPY_END,     /* of the range */
 };
 
 enum copy_stage { COPY_READING, COPY_WRITING, COPY_DONE };
@@ -28,7 +26,8 @@ struct copy_piece {
 	struct copy *copy;
 	enum copy_kind kind;
 	uint64_t offset, nbytes;
-	void *buffer; /* COPY_PIECE bytes, aligned */
+	bool begins, ends; /* the range that it is of */
+	void *buffer;	   /* COPY_PIECE bytes, aligned; NULL: it needs none */
 	bool carry_out;
 	bool cached; /* is read by way of the page cache */
 	/* copy_uring.c */
@@ -42,7 +41,10 @@ struct copy_piece {
 	bool at_source;
 };
 
-/* A piece that isn't under way; its buffer is only there if with_buffer.  0 or a negative errno. */
+/*
+ * A piece that isn't under way; its buffer is only there if with_buffer, and anybody's again with
+ * the next one that gets one after it has been finished.  0 or a negative errno.
+ */
 int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece **ret);
 
 /* carry_out: copy_carry_out some time before copy_finish. */

@@ -29,7 +29,7 @@ change() {
 n=0
 
 mkdir s
-random_file s/a 8000000
+random_file s/a 12000000
 echo b >s/b
 mount_source s s preserve_limit=1M
 must_sync 0 s d

@@ -128,6 +128,7 @@ change() { # NEW_NAMES
 	mount_source s m
 	head -c 100000 /dev/urandom | dd of=m/changed bs=64k seek=2 conv=notrunc status=none
 	truncate -s $((500000 + n)) m/changed
+	head -c 100000 /dev/urandom | dd of=m/by-half bs=64k seek=1 conv=notrunc status=none
 	mv m/old "m/t" && mv m/other m/old && mv m/t m/other
 	mkdir "m/dir$n"
 	mv m/dir*/moved "m/dir$n/moved"
@@ -155,6 +156,7 @@ order_of_all() { # DEST
 }
 
 mkdir -p s/dir0 m
+random_file s/by-half 170000
 random_file s/changed 500000
 random_file s/old 100000
 random_file s/other 100000

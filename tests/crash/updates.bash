@@ -29,7 +29,8 @@ list() {
 
 make_source() {
 	mkdir -p s/dir/sub s/even m
-	random_file s/by-bitmap 400000
+	random_file s/by-bitmap 1000000
+	random_file s/by-half 150000
 	random_file s/replaced 150000
 	random_file s/dir/moves 70000
 	echo a >s/a && echo b >s/b
@@ -48,7 +49,9 @@ change() {
 	dd if=/dev/urandom of=m/by-bitmap bs=64k seek=$((turn % 3)) count=1 conv=notrunc status=none
 	# it fsyncs
 	fallocate -p -o 262144 -l 65536 m/by-bitmap 2>fallocate.err || ${fsync_may_fail:-false}
-	truncate -s $((360000 + turn % 2 * 40000)) m/by-bitmap
+	truncate -s $((960000 + turn % 2 * 40000)) m/by-bitmap
+	dd if=/dev/urandom of=m/by-half bs=64k seek=$((turn % 2)) count=1 conv=notrunc status=none
+	truncate -s $((140000 + turn % 2 * 10000)) m/by-half
 	mv m/a m/t && mv m/b m/a && mv m/t m/b
 	ln -f m/b m/dir/link
 	chmod $((600 + turn % 2 * 40)) m/unchanged
