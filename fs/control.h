@@ -21,11 +21,12 @@
 #include <linux/ioctl.h>
 #include <stdint.h>
 
-#define MFS_CONTROL_VERSION 2
+#define MFS_CONTROL_VERSION 3
 #define MFS_CONTROL_LABEL 1024
 #define MFS_SNAPSHOT_NAME_MAX 63
 #define MFS_CONTROL_WHOLE 256
 #define MFS_CONTROL_REASON 512
+#define MFS_CONTROL_IMAGES 1000
 
 /* Where snapshots are, below the mount point; reachable, but never listed in its root. */
 #define MFS_SNAPSHOT_DIR ".mirrorfs/snapshot"
@@ -136,6 +137,27 @@ struct mfs_control_snapshot_info {
 };
 
 /*
+ * Images of the snapshot `name`, as many as there is room for: whoever wants to know something of
+ * all of them need not open each.  Descriptors are those of the process INFO names, open for as
+ * long as the snapshot is there.
+ */
+#define MFS_LISTED_NO_XATTRS 1u /* listxattr(2) of the file in the snapshot gives nothing */
+
+struct mfs_control_listed {
+	uint64_t inode;	  /* out: st_ino of the file in the snapshot */
+	int32_t image_fd; /* out: O_PATH, of the image itself */
+	uint32_t flags;	  /* out: MFS_LISTED_... */
+};
+
+struct mfs_control_snapshot_images {
+	uint32_t version;		      /* in */
+	uint32_t n;			      /* out: of listed */
+	char name[MFS_SNAPSHOT_NAME_MAX + 1]; /* in; ENOENT: there is none */
+	uint64_t next; /* in: 0, or what it was after the ones before; out: 0: that were all */
+	struct mfs_control_listed listed[MFS_CONTROL_IMAGES]; /* out */
+};
+
+/*
  * Of one block of an image in a snapshot: where its content at the instant is.
  *
  * Who reads the image itself, beside the daemon, reads the blocks first, and after that (a
@@ -151,21 +173,16 @@ enum mfs_block_state {
 	MFS_BLOCK_LOST = 4,	 /* likewise, and it was not kept: not needed, or released */
 };
 
-/*
- * Asked on a regular file in a snapshot.  Descriptors are those of the process INFO names.
- * IMAGE_ONLY: states are not wanted, so none need be made; map_fd may be -1 then.
- */
-#define MFS_SNAPSHOT_IMAGE_ONLY 1u
-
+/* Asked on a regular file in a snapshot.  Descriptors as above. */
 struct mfs_control_snapshot_image {
 	uint32_t version;     /* in */
 	uint32_t block_shift; /* out */
 	int32_t image_fd;     /* out: O_PATH, of the image itself */
 	int32_t map_fd;	      /* out: the states, one byte a block */
 	int32_t status_fd;    /* out: an int32_t, not 0 once the snapshot is broken */
-	uint32_t flags;	      /* in: MFS_SNAPSHOT_IMAGE_... */
-	uint64_t nblocks;     /* out */
-	uint64_t size;	      /* out: bytes, at the instant */
+	uint32_t reserved;
+	uint64_t nblocks; /* out */
+	uint64_t size;	  /* out: bytes, at the instant */
 };
 
 /* On the same: that range has been read, and need not be preserved any more. */
@@ -182,6 +199,7 @@ struct mfs_control_snapshot_release {
 
 #define MFS_CONTROL_SNAPSHOT_DELETE _IOW('m', 6, struct mfs_control_snapshot_delete)
 #define MFS_CONTROL_SNAPSHOT_INFO _IOWR('m', 7, struct mfs_control_snapshot_info)
+#define MFS_CONTROL_SNAPSHOT_IMAGES _IOWR('m', 11, struct mfs_control_snapshot_images)
 #define MFS_CONTROL_FORGET _IOW('m', 10, struct mfs_control_forget)
 
 /*

@@ -23,6 +23,7 @@ union mfs_control_message {
 	struct mfs_control_flush flush;
 	struct mfs_control_snapshot_delete snapshot_delete;
 	struct mfs_control_snapshot_info snapshot_info;
+	struct mfs_control_snapshot_images snapshot_images;
 	struct mfs_control_snapshot_image snapshot_image;
 	struct mfs_control_snapshot_release snapshot_release;
 };

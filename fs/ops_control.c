@@ -4,8 +4,9 @@
 #include "config.h"
 
 #include "fs/control_message.h"
-#include "fs/ops.h"
+#include "fs/ops_snapshot.h"
 #include "fs/rollover.h"
+#include "fs/snapshot_image.h"
 
 #include <errno.h>
 #include <string.h>
@@ -96,6 +97,46 @@ static int do_snapshot_info(struct mfs *fs, struct mfs_control_snapshot_info *me
 	return mfs_snapshot_info(fs, message);
 }
 
+static void list_images(const struct mfs *fs, const struct mfs_snapshot_tree *tree,
+			struct mfs_control_snapshot_images *message)
+{
+	uint64_t i = message->next;
+
+	message->n = 0;
+	for (; i < tree->nnodes && message->n < MFS_CONTROL_IMAGES; i++) {
+		const struct mfs_snapshot_node *node = tree->nodes[i];
+		bool has_xattrs = node->nxattrs > 0 || node->xattr_error != 0;
+
+		if (!node->image)
+			continue;
+		message->listed[message->n++] = (struct mfs_control_listed){
+			.inode = mfs_snapshot_attributes(fs, node).st_ino,
+			.image_fd = mfs_snapshot_image_fd(node->image),
+			.flags = has_xattrs ? 0 : MFS_LISTED_NO_XATTRS,
+		};
+	}
+	message->next = i < tree->nnodes ? i : 0;
+}
+
+static int do_snapshot_images(struct mfs *fs, struct mfs_control_snapshot_images *message)
+{
+	struct mfs_snapshot *snapshot;
+	int r = -ENOENT;
+
+	if (!is_terminated(message->name, sizeof(message->name)))
+		return -EINVAL;
+	snapshot = mfs_snapshot_get(fs, message->name);
+	if (!snapshot)
+		return -ENOENT;
+	if (mfs_snapshot_use(snapshot)) {
+		list_images(fs, mfs_snapshot_tree(snapshot), message);
+		mfs_snapshot_unuse(snapshot);
+		r = 0;
+	}
+	mfs_snapshot_unref(snapshot, 1);
+	return r;
+}
+
 static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd,
 		     union mfs_control_message *message)
 {
@@ -116,6 +157,8 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 		return do_snapshot_delete(fs, &message->snapshot_delete);
 	case MFS_CONTROL_SNAPSHOT_INFO:
 		return do_snapshot_info(fs, &message->snapshot_info);
+	case MFS_CONTROL_SNAPSHOT_IMAGES:
+		return do_snapshot_images(fs, &message->snapshot_images);
 	default: /* MFS_CONTROL_FLUSH: is_known() let no other in */
 		return bmf_source_flush(fs->source);
 	}
@@ -125,7 +168,8 @@ static bool is_known(unsigned int cmd)
 {
 	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT || cmd == MFS_CONTROL_ARRIVED ||
 	       cmd == MFS_CONTROL_FORGET || cmd == MFS_CONTROL_FLUSH ||
-	       cmd == MFS_CONTROL_SNAPSHOT_DELETE || cmd == MFS_CONTROL_SNAPSHOT_INFO;
+	       cmd == MFS_CONTROL_SNAPSHOT_DELETE || cmd == MFS_CONTROL_SNAPSHOT_INFO ||
+	       cmd == MFS_CONTROL_SNAPSHOT_IMAGES;
 }
 
 void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,

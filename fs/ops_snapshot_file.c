@@ -80,10 +80,9 @@ static int do_image(const struct mfs *fs, const struct mfs_snapshot_node *node,
 {
 	unsigned int block_shift = bmf_source_block_shift(fs->source);
 	uint64_t size = (uint64_t)node->st.st_size;
-	int map_fd = -1, r = 0;
+	int map_fd = -1;
+	int r = mfs_snapshot_image_share(node->image, &map_fd);
 
-	if (!(message->flags & MFS_SNAPSHOT_IMAGE_ONLY))
-		r = mfs_snapshot_image_share(node->image, &map_fd);
 	if (r < 0)
 		return r;
 	*message = (struct mfs_control_snapshot_image){

@@ -374,6 +374,11 @@ struct mfs_snapshot_node *mfs_snapshot_top(struct mfs_snapshot *s)
 	return s->tree->nodes[0];
 }
 
+const struct mfs_snapshot_tree *mfs_snapshot_tree(const struct mfs_snapshot *s)
+{
+	return s->tree;
+}
+
 uint64_t mfs_snapshot_id(const struct mfs_snapshot *s)
 {
 	return s->id;

@@ -111,6 +111,8 @@ void mfs_snapshot_unref(struct mfs_snapshot *snapshot, uint64_t n);
 
 /* Its top directory; the node lives as long as a reference. */
 struct mfs_snapshot_node *mfs_snapshot_top(struct mfs_snapshot *snapshot);
+/* Images of its nodes only while it is used: see below. */
+const struct mfs_snapshot_tree *mfs_snapshot_tree(const struct mfs_snapshot *snapshot);
 uint64_t mfs_snapshot_id(const struct mfs_snapshot *snapshot);
 
 /*

@@ -72,8 +72,8 @@ int beneath_open(int top_fd, const char *path, int flags, mode_t mode)
 	const char *name;
 	int parent, fd;
 
-	if (!*path)
-		return open_short(top_fd, "", flags, mode);
+	if (strlen(path) < PATH_MAX)
+		return open_short(top_fd, path, flags, mode);
 	parent = beneath_parent(top_fd, path, &name);
 	if (parent < 0)
 		return parent;

@@ -280,8 +280,8 @@ static int plan_image(struct planner *p, struct plan_node *node, int fd)
 	int r = 0;
 
 	if (p->in->state)
-		r = source_view_history(p->in->view, p->in->state, fd, p->in->estimate, &history,
-					&why);
+		r = source_view_history(p->in->view, p->in->state, fd, node->source->st.st_ino,
+					p->in->estimate, &history, &why);
 	if (r < 0)
 		return r;
 	node->has_id = history.has_id && history.reason != BMF_REASON_COPIED &&
@@ -304,6 +304,18 @@ static int plan_image(struct planner *p, struct plan_node *node, int fd)
 
 /* ---- all of it ---- */
 
+/* In a snapshot all is as it was when its tree was read. */
+static int read_source_meta(const struct planner *p, const struct plan_node *node, int fd,
+			    struct meta *ret)
+{
+	const struct stat *st = &node->source->st;
+
+	if (!S_ISREG(st->st_mode) || !source_view_has_no_xattrs(p->in->view, st->st_ino))
+		return meta_read(fd, ret);
+	ret->st = *st;
+	return 0;
+}
+
 static int compare_meta(struct planner *p, struct plan_node *node, int source_fd)
 {
 	struct meta source = { 0 }, dest = { 0 };
@@ -312,7 +324,7 @@ static int compare_meta(struct planner *p, struct plan_node *node, int source_fd
 	if (dest_fd < 0)
 		return fail_errno(p->err, dest_fd, "open", p->in->dest->top,
 				  node->dest->first->path);
-	r = meta_read(source_fd, &source);
+	r = read_source_meta(p, node, source_fd, &source);
 	if (r < 0)
 		fail_errno(p->err, r, "read metadata of", p->in->source->top,
 			   node->source->first->path);

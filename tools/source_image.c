@@ -32,10 +32,9 @@ static int open_quietly(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int ask(int file_fd, unsigned int flags, struct mfs_control_snapshot_image *ret)
+static int ask(int file_fd, struct mfs_control_snapshot_image *ret)
 {
-	*ret = (struct mfs_control_snapshot_image){ .version = MFS_CONTROL_VERSION,
-						    .flags = flags };
+	*ret = (struct mfs_control_snapshot_image){ .version = MFS_CONTROL_VERSION };
 	return ioctl(file_fd, MFS_CONTROL_SNAPSHOT_IMAGE, ret) < 0 ? -errno : 0;
 }
 
@@ -65,7 +64,7 @@ static int open_snapshot(struct source_image *image, int pid)
 {
 	struct mfs_control_snapshot_image info;
 	char link[LINK_NAME];
-	int r = ask(image->file_fd, 0, &info);
+	int r = ask(image->file_fd, &info);
 
 	if (r < 0)
 		return r;
@@ -134,21 +133,12 @@ void source_image_close(struct source_image *image)
 					.direct = { .fd = -1, .direct_fd = -1 } };
 }
 
-int source_image_reach(int fd, int pid)
+int source_image_reach(int pid, int image_fd)
 {
-	struct mfs_control_snapshot_image info;
 	char link[LINK_NAME];
-	int r, image, file = beneath_reopen(fd, O_RDONLY);
+	int fd = open(link_of(pid, image_fd, link), O_PATH | O_CLOEXEC);
 
-	if (file < 0)
-		return file;
-	r = ask(file, MFS_SNAPSHOT_IMAGE_ONLY, &info);
-	if (r == 0) {
-		image = open(link_of(pid, info.image_fd, link), O_PATH | O_CLOEXEC);
-		r = image < 0 ? -errno : image;
-	}
-	close(file);
-	return r;
+	return fd < 0 ? -errno : fd;
 }
 
 /*

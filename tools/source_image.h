@@ -46,10 +46,10 @@ int source_image_open(int fd, int pid, struct source_image *ret);
 void source_image_close(struct source_image *image);
 
 /*
- * Only what tells of its history, of a file in a snapshot: an O_PATH descriptor of the image
- * itself, or a negative errno.
+ * Only what tells of its history: opens with O_PATH what the daemon has open as image_fd.  That, or
+ * a negative errno.
  */
-int source_image_reach(int fd, int pid);
+int source_image_reach(int pid, int image_fd);
 
 /*
  * To buf, which is as direct_read() wants it; cached: by way of the page cache in any case.

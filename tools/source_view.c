@@ -339,14 +339,36 @@ int source_view_moves(struct source_view *view, struct bmf_moves *ret, struct bm
 	return 0;
 }
 
+/* What tells of the history of an image of the snapshot, O_PATH; or a negative errno. */
+static int reach(struct source_view *view, uint64_t inode)
+{
+	const struct mfs_control_listed *listed;
+	int r = 0;
+
+	if (!view->listed.images)
+		r = source_listed_read(view->mount_fd, view->snapshot, &view->listed);
+	if (r < 0)
+		return r;
+	listed = source_listed_find(&view->listed, inode);
+	return listed ? source_image_reach(view->info.pid, listed->image_fd) : -ESTALE;
+}
+
+bool source_view_has_no_xattrs(const struct source_view *view, uint64_t inode)
+{
+	const struct mfs_control_listed *listed = source_listed_find(&view->listed, inode);
+
+	return listed && (listed->flags & MFS_LISTED_NO_XATTRS);
+}
+
 int source_view_history(struct source_view *view, const struct bmf_state *state, int fd,
-			bool estimate, struct bmf_history *ret, struct bmf_error *err)
+			uint64_t inode, bool estimate, struct bmf_history *ret,
+			struct bmf_error *err)
 {
 	bool live = view->mount_fd >= 0;
 	int r, image_fd = fd;
 
 	if (source_view_has_snapshot(view)) {
-		image_fd = source_image_reach(fd, view->info.pid);
+		image_fd = reach(view, inode);
 		if (image_fd < 0)
 			return image_fd;
 	}
@@ -367,6 +389,7 @@ int source_view_close(struct source_view *view, struct bmf_error *err)
 {
 	int r = 0;
 
+	source_listed_destroy(&view->listed);
 	bmf_store_close(view->store);
 	view->store = NULL;
 	if (view->source)

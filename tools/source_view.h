@@ -19,6 +19,7 @@
 #include "bitmapfile/source.h"
 #include "fs/control.h"
 #include "tools/source_image.h"
+#include "tools/source_listed.h"
 
 #include <stdbool.h>
 
@@ -28,6 +29,7 @@ struct source_view {
 	int tree_fd;	  /* the tree to be read: fd, or the top of the snapshot that commit made */
 	char snapshot[MFS_SNAPSHOT_NAME_MAX + 1]; /* its name; "": there is none */
 	struct bmf_uuid checkpoint;		  /* that commit made */
+	struct source_listed listed;		  /* its images, once one was asked for */
 	int mount_fd;				  /* -1: not mounted */
 	bool read_only;		      /* mounted, on a filesystem that can't be written to */
 	struct mfs_control_info info; /* if mounted */
@@ -89,10 +91,16 @@ int source_view_state(struct source_view *view, struct bmf_state **ret, struct b
  */
 int source_view_moves(struct source_view *view, struct bmf_moves *ret, struct bmf_error *err);
 
-/* What is known of the image open as fd, in the tree to be read; estimate: no checkpoint was made
- * just before. */
+/*
+ * What is known of the image open as fd, with that inode number, in the tree to be read; estimate:
+ * no checkpoint was made just before.
+ */
 int source_view_history(struct source_view *view, const struct bmf_state *state, int fd,
-			bool estimate, struct bmf_history *ret, struct bmf_error *err);
+			uint64_t inode, bool estimate, struct bmf_history *ret,
+			struct bmf_error *err);
+
+/* Is it known of that image, from having asked for its history, that it has none? */
+bool source_view_has_no_xattrs(const struct source_view *view, uint64_t inode);
 
 /*
  * An fsync of the image failed: its content is in doubt, durably, and the next sync copies it in

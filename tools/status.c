@@ -138,7 +138,7 @@ static int read_image(struct status *status, struct source_view *view, const str
 		return 0; /* just removed */
 	if (fd < 0)
 		return fail_errno(err, fd, "open", tree->top, node->first->path);
-	r = source_view_history(view, status->state, fd, true, &history, NULL);
+	r = source_view_history(view, status->state, fd, node->st.st_ino, true, &history, NULL);
 	close(fd);
 	if (r < 0)
 		return fail_errno(err, r, "read bitmaps of", tree->top, node->first->path);

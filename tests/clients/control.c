@@ -113,6 +113,7 @@ static int hostile(int fd)
 		struct mfs_control_arrived arrived;
 		struct mfs_control_forget forget;
 		struct mfs_control_flush flush;
+		struct mfs_control_snapshot_images images;
 		char bytes[16384];
 	} m;
 
@@ -133,6 +134,14 @@ static int hostile(int fd)
 	memset(&m, 'x', sizeof(m));
 	m.arrived.version = MFS_CONTROL_VERSION;
 	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_ARRIVED, &m), EINVAL);
+	memset(&m, 'x', sizeof(m));
+	m.images.version = MFS_CONTROL_VERSION;
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_SNAPSHOT_IMAGES, &m), EINVAL);
+	/* a snapshot that is not there */
+	memset(&m, 0, sizeof(m));
+	m.images.version = MFS_CONTROL_VERSION;
+	m.images.next = UINT64_MAX;
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_SNAPSHOT_IMAGES, &m), ENOENT);
 	/* a checkpoint that is not one */
 	memset(&m, 0, sizeof(m));
 	m.arrived.version = MFS_CONTROL_VERSION;
