@@ -35,13 +35,6 @@ static int compare_block(struct compare *c, uint64_t offset, size_t nbytes, char
 {
 	int r = read_block(c, c->a_fd, a, nbytes, offset);
 
-	if (r == 0 && c->is_known) {
-		memset(a + nbytes, 0, c->block - nbytes);
-		if (c->is_known(c->known_arg, a, offset)) {
-			c->known += nbytes;
-			return 0;
-		}
-	}
 	if (r == 0)
 		r = read_block(c, c->b_fd, b, nbytes, offset);
 	if (r < 0)
@@ -77,32 +70,47 @@ static int next_data(struct compare *c, uint64_t offset, uint64_t end, uint64_t 
 	return 0;
 }
 
+/* The next block that is to be compared, and where either has data; size when there is none. */
+static int next_block(struct compare *c, uint64_t offset, uint64_t size, uint64_t *ret)
+{
+	uint64_t end = (size - 1) / c->block + 1, first, n;
+	int r;
+
+	if (c->only) {
+		bool found = bmf_bits_next(c->only, offset / c->block, end, &first, &n);
+
+		*ret = found ? first * c->block : size;
+		return 0;
+	}
+	r = next_data(c, offset, size, ret);
+	if (r < 0 || *ret == size)
+		return r;
+	*ret -= *ret % c->block;
+	return 0;
+}
+
 int compare_files(struct compare *c, uint64_t size, void *buffers[2])
 {
 	uint64_t offset = 0;
 
 	while (offset < size) {
-		uint64_t data, next;
+		uint64_t block;
 		size_t nbytes;
 		int r;
 
 		if (stop_signal())
 			return -ECANCELED;
-		r = next_data(c, offset, size, &data);
+		r = next_block(c, offset, size, &block);
 		if (r < 0)
 			return r;
-		data -= data % c->block;
-		if (data < offset)
-			data = offset;
-		nbytes = size - data < c->block ? (size_t)(size - data) : c->block;
+		nbytes = size - block < c->block ? (size_t)(size - block) : c->block;
 		if (nbytes > 0)
-			r = compare_block(c, data, nbytes, buffers[0], buffers[1]);
+			r = compare_block(c, block, nbytes, buffers[0], buffers[1]);
 		if (r < 0)
 			return r;
-		next = data + nbytes;
 		if (c->tick)
-			c->tick(c->tick_arg, next - offset);
-		offset = next;
+			c->tick(c->tick_arg, block + nbytes - offset);
+		offset = block + nbytes;
 	}
 	return 0;
 }

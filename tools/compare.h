@@ -3,6 +3,8 @@
 #ifndef TOOLS_COMPARE_H
 #define TOOLS_COMPARE_H
 
+#include "bitmapfile/bits.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,13 +15,9 @@ struct compare {
 	void (*tick)(void *arg, uint64_t nbytes); /* told of every step; may be NULL */
 	void *tick_arg;
 
-	/* Is that what b has, so that b need not be read?  Of a whole block, padded; may be NULL.
-	 */
-	bool (*is_known)(void *arg, const void *block, uint64_t offset);
-	void *known_arg;
+	const struct bmf_bits *only; /* those blocks; NULL: all */
 
 	uint64_t compared;     /* bytes */
-	uint64_t known;	       /* bytes that b wasn't read for */
 	uint64_t blocks;       /* that differ */
 	uint64_t first_offset; /* of the first byte that differs, if blocks > 0 */
 

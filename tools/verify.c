@@ -125,47 +125,79 @@ static int open_content(int path_fd)
 	return fd == -EPERM ? beneath_reopen(path_fd, O_RDONLY) : fd;
 }
 
-static bool is_known(void *arg, const void *block, uint64_t offset)
+static int fail_read(struct verify *v, const char *top, const char *path, int code, uint64_t offset)
 {
-	return verify_digests_have(arg, block, offset);
+	if (code == -ECANCELED)
+		return code;
+	return fail_text(v->err, code, "read", top, path, "%s at offset %llu", fail_reason(code),
+			 (unsigned long long)offset);
 }
 
-/* same_size: otherwise the last block that both have isn't what a digest is of. */
-static int compare_content(struct verify *v, const char *path, int a_fd, int b_fd, uint64_t size,
-			   bool same_size)
+/* What digests don't prove, of all blocks or of the doubtful ones, by both files. */
+static int compare_bytes(struct verify *v, const char *path, const struct verify_image *image,
+			 size_t block, bool proved)
 {
-	struct compare compare = { .block = VERIFY_BLOCK, .tick = tick, .tick_arg = v };
-	int r = 0;
+	struct compare compare = { .a_fd = image->a_fd,
+				   .b_fd = image->b_fd,
+				   .block = block,
+				   .only = proved ? image->doubtful : NULL,
+				   .tick = proved ? NULL : tick,
+				   .tick_arg = v };
+	int r = compare_files(&compare, image->size, v->buffers);
 
-	if (same_size && verify_digests_begin(&v->digests, path, b_fd)) {
-		compare.block = (size_t)1 << v->digests.manifest.block_shift;
-		compare.is_known = is_known;
-		compare.known_arg = &v->digests;
-	}
-
-	compare.a_fd = open_content(a_fd);
-	if (compare.a_fd < 0)
-		return fail_errno(v->err, compare.a_fd, "open", v->view.path, path);
-	compare.b_fd = open_content(b_fd);
-	if (compare.b_fd < 0)
-		r = fail_errno(v->err, compare.b_fd, "open", v->dest_path, path);
-	if (r == 0) {
-		r = compare_files(&compare, size, v->buffers);
-		if (r < 0 && r != -ECANCELED)
-			fail_text(v->err, r, "read",
-				  compare.failed_at_b ? v->dest_path : v->view.path, path,
-				  "%s at offset %llu", fail_reason(r),
-				  (unsigned long long)compare.failed_offset);
-		close(compare.b_fd);
-	}
-	close(compare.a_fd);
-	verify_digests_end(&v->digests);
 	v->result->bytes_compared += compare.compared;
-	v->result->bytes_by_digest += compare.known;
-	if (r == 0 && compare.blocks > 0)
+	if (r < 0)
+		return fail_read(v, compare.failed_at_b ? v->dest_path : v->view.path, path, r,
+				 compare.failed_offset);
+	if (compare.blocks > 0)
 		differs(v, path, "content", "content differs at offset %llu (%llu block%s)",
 			(unsigned long long)compare.first_offset,
 			(unsigned long long)compare.blocks, compare.blocks == 1 ? "" : "s");
+	return 0;
+}
+
+/* same_size: otherwise the last block that both have isn't what a digest is of. */
+static int compare_opened(struct verify *v, const char *path, struct verify_image *image,
+			  bool same_size)
+{
+	size_t block = VERIFY_BLOCK;
+	bool proved = same_size && verify_digests_begin(&v->digests, path, image->b_fd);
+	int r = 0;
+
+	image->doubtful = bmf_bits_new();
+	if (!image->doubtful)
+		return fail_errno(v->err, -ENOMEM, "compare", v->view.path, path);
+	if (proved) {
+		block = (size_t)1 << v->digests.manifest.block_shift;
+		r = verify_digests_prove(&v->digests, image);
+		v->result->bytes_by_digest += image->known;
+	}
+	if (r < 0)
+		r = fail_read(v, v->view.path, path, r, image->failed_offset);
+	else
+		r = compare_bytes(v, path, image, block, proved);
+	verify_digests_end(&v->digests);
+	bmf_bits_free(image->doubtful);
+	return r;
+}
+
+static int compare_content(struct verify *v, const char *path, int a_fd, int b_fd, uint64_t size,
+			   bool same_size)
+{
+	struct verify_image image = { .size = size, .tick = tick, .tick_arg = v };
+	int r;
+
+	image.a_fd = open_content(a_fd);
+	if (image.a_fd < 0)
+		return fail_errno(v->err, image.a_fd, "open", v->view.path, path);
+	image.b_fd = open_content(b_fd);
+	if (image.b_fd < 0) {
+		r = fail_errno(v->err, image.b_fd, "open", v->dest_path, path);
+	} else {
+		r = compare_opened(v, path, &image, same_size);
+		close(image.b_fd);
+	}
+	close(image.a_fd);
 	return r;
 }
 

@@ -3,7 +3,10 @@
 #include "config.h"
 
 #include "tools/beneath.h"
+#include "tools/copy.h"
+#include "tools/digest_compare.h"
 #include "tools/fail.h"
+#include "tools/holes.h"
 #include "tools/journal.h"
 #include "tools/replica.h"
 #include "tools/verify_digests.h"
@@ -42,7 +45,6 @@ int verify_digests_open(int dest_fd, const char *dest_path, struct verify_digest
 	    digests.manifest.complete)
 		digests.dir_fd = beneath_open(dest_fd, BMF_STATE_DIR "/" DIGESTS_DIR,
 					      O_RDONLY | O_DIRECTORY, 0);
-	digests.seed = digest_seed(&digests.manifest.replica);
 	*ret = digests;
 	return 0;
 }
@@ -59,7 +61,6 @@ bool verify_digests_begin(struct verify_digests *digests, const char *path, int 
 {
 	const struct manifest *manifest = &digests->manifest;
 	const struct manifest_image *image;
-	struct digests_key key;
 	struct bmf_stamp stamp;
 	struct bmf_error why;
 
@@ -67,8 +68,10 @@ bool verify_digests_begin(struct verify_digests *digests, const char *path, int 
 	if (!image || bmf_stamp_take(&bmf_io_posix, fd, &stamp) < 0 ||
 	    !bmf_stamp_equal(&stamp, &image->stamp))
 		return false;
-	key = (struct digests_key){ manifest->replica, image->image, manifest->block_shift };
-	if (digests_open(&bmf_io_posix, digests->dir_fd, &key, false, &digests->image, &why) < 0)
+	digests->key =
+		(struct digests_key){ manifest->replica, image->image, manifest->block_shift };
+	if (digests_open(&bmf_io_posix, digests->dir_fd, &digests->key, false, &digests->image,
+			 &why) < 0)
 		digests->image = NULL;
 	return digests->image != NULL;
 }
@@ -79,11 +82,90 @@ void verify_digests_end(struct verify_digests *digests)
 	digests->image = NULL;
 }
 
-bool verify_digests_have(struct verify_digests *digests, const void *block, uint64_t offset)
-{
-	unsigned int shift = digests->manifest.block_shift;
-	struct digest wanted, is = digest_of(block, (size_t)1 << shift, digests->seed);
+struct proving {
+	struct verify_image *image;
+	unsigned int block_shift;
+	struct copy copy;
+};
 
-	return digests_read(digests->image, offset >> shift, 1, &wanted) == 0 &&
-	       digest_is_known(&wanted) && digest_equal(&wanted, &is);
+static int on_block(void *arg, uint64_t block, enum digest_verdict verdict)
+{
+	struct proving *p = arg;
+	uint64_t begin = block << p->block_shift, left = p->image->size - begin;
+
+	if (verdict != DIGEST_SAME)
+		return bmf_bits_set(p->image->doubtful, block, 1);
+	p->image->known += left >> p->block_shift ? UINT64_C(1) << p->block_shift : left;
+	return 0;
+}
+
+/* The next range, of whole blocks, that either has data in.  1, 0 when there is none, or an error.
+ */
+static int next_range(struct proving *p, uint64_t offset, uint64_t *ret_first, uint64_t *ret_end)
+{
+	uint64_t block = UINT64_C(1) << p->block_shift, size = p->image->size;
+	uint64_t a = size, a_end = size, b = size, b_end = size, end;
+	int r = holes_next_data(p->image->a_fd, offset, size, &a, &a_end);
+
+	if (r >= 0)
+		r = holes_next_data(p->image->b_fd, offset, size, &b, &b_end);
+	if (r < 0 || (a == size && b == size))
+		return r < 0 ? r : 0;
+	end = a <= b ? a_end : b_end;
+	*ret_first = (a <= b ? a : b) / block * block;
+	*ret_end = size - end < block ? size : (end + block - 1) / block * block;
+	return 1;
+}
+
+static int prove_ranges(struct proving *p)
+{
+	struct verify_image *image = p->image;
+	uint64_t offset = 0, first, end;
+	int r;
+
+	while ((r = next_range(p, offset, &first, &end)) > 0) {
+		if (image->tick)
+			image->tick(image->tick_arg, first - offset);
+		r = copy_range(&p->copy, first, end - first);
+		if (r < 0)
+			break;
+		offset = end;
+	}
+	image->failed_offset = r < 0 && p->copy.verb ? p->copy.offset : offset;
+	if (r == 0 && image->tick)
+		image->tick(image->tick_arg, image->size - offset);
+	return r;
+}
+
+/* Whatever it was, it wasn't the source: then it is for both files to tell. */
+static int doubt_all(struct proving *p)
+{
+	p->image->known = 0;
+	return bmf_bits_set(p->image->doubtful, 0, (p->image->size >> p->block_shift) + 1);
+}
+
+int verify_digests_prove(struct verify_digests *digests, struct verify_image *image)
+{
+	struct proving p = { .image = image, .block_shift = digests->key.block_shift };
+	struct digest_compare compare = { .record = digests->image, .block = on_block, .arg = &p };
+	struct source_image source = { .fd = image->a_fd, .file_fd = image->a_fd };
+	int r = digest_compare_init(&digests->key, &compare);
+
+	p.copy = (struct copy){ .source = &source,
+				.sink = &copy_to_digester,
+				.size = image->size,
+				.tick = image->tick,
+				.tick_arg = image->tick_arg };
+	if (r == 0)
+		r = digester_new(digest_seed(&digests->key.replica), p.block_shift,
+				 digest_compare_take, &compare, &p.copy.digester);
+	if (r == 0)
+		r = copy_ring_new(0, &p.copy.ring);
+	direct_open(&source.direct, image->a_fd, O_RDONLY);
+	if (r == 0)
+		r = prove_ranges(&p);
+	direct_close(&source.direct);
+	copy_ring_free(p.copy.ring);
+	digester_free(p.copy.digester);
+	return r < 0 && r != -ECANCELED && !p.copy.at_source ? doubt_all(&p) : r;
 }

@@ -9,14 +9,15 @@
 #ifndef TOOLS_VERIFY_DIGESTS_H
 #define TOOLS_VERIFY_DIGESTS_H
 
+#include "bitmapfile/bits.h"
 #include "tools/digests.h"
 #include "tools/manifest.h"
 
 struct verify_digests {
 	struct manifest manifest;
-	int dir_fd; /* -1: there is nothing to be believed */
-	uint64_t seed;
-	struct digests *image; /* of the image at hand; NULL: none */
+	int dir_fd;		/* -1: there is nothing to be believed */
+	struct digests *image;	/* of the image at hand; NULL: none */
+	struct digests_key key; /* of that */
 };
 
 /*
@@ -31,7 +32,22 @@ void verify_digests_close(struct verify_digests *digests);
 bool verify_digests_begin(struct verify_digests *digests, const char *path, int fd);
 void verify_digests_end(struct verify_digests *digests);
 
-/* Is a block of the source (a whole one, padded) the one that was written to the replica? */
-bool verify_digests_have(struct verify_digests *digests, const void *block, uint64_t offset);
+/* What is to be proved of an image, and what came of it. */
+struct verify_image {
+	int a_fd, b_fd; /* of the source and of the replica, O_RDONLY; borrowed */
+	uint64_t size;	/* bytes, of both */
+	void (*tick)(void *arg, uint64_t nbytes); /* told of every step; may be NULL */
+	void *tick_arg;
+
+	struct bmf_bits *doubtful; /* the caller's: gets the blocks of which it isn't proved */
+	uint64_t known;		   /* bytes of which it is, where either has data */
+	uint64_t failed_offset;	   /* where the source couldn't be read */
+};
+
+/*
+ * Reads the source, where either has data: are its blocks those that were written to the replica?
+ * 0, -ECANCELED when a signal asked to stop, or another negative errno.
+ */
+int verify_digests_prove(struct verify_digests *digests, struct verify_image *image);
 
 #endif
