@@ -351,8 +351,8 @@ int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd,
 	r = bmf_walk(io, source_fd, visit, reader, err);
 	if (r == -EMFILE)
 		bmf_error_set(err, r,
-			      "hold images open: too many open files; raise the limit (ulimit -n) "
-			      "above twice the number of images");
+			      "hold images open: too many open files; raise the limit (ulimit -Hn) "
+			      "to ten times the number of images");
 	free(reader->levels);
 	free(reader);
 	if (r < 0)
