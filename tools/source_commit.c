@@ -37,9 +37,10 @@ static int commit_failed(const struct source_view *view, const char *name, int c
 				 "there is one named '%s'; choose another name, or delete that",
 				 name);
 	if (code == -EMFILE)
-		return fail_text(err, code, verb, view->path, NULL,
-				 "mirrorfs can't hold that many images open; mount it with a limit "
-				 "of open files (ulimit -Hn) of ten times their number, or as root");
+		return fail_text(
+			err, code, verb, view->path, NULL,
+			"mirrorfs can't hold that many images open; mount it with a limit "
+			"of open files (ulimit -Hn) of ten times their number, or as root");
 	return fail_text(err, code, verb, view->path, NULL, "%s; the log of mirrorfs says more",
 			 fail_reason(code));
 }
