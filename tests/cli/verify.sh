@@ -125,6 +125,19 @@ must_sync 3 s good
 verify 0
 assert_eq "$(bytes)" "[1000002,0]" "by digest, after a sync"
 
+# a hole where data was, and data where a hole was
+stealthily s/image fallocate -p -o 131072 -l 131072 s/image
+verify 1
+assert_eq "$(bytes)" "[868930,131072]" "by digest, but for a hole"
+must_sync 3 s good
+verify 0
+assert_eq "$(bytes)" "[868930,0]" "by digest, with a hole on both sides"
+stealthily s/image poke s/image 150000
+verify 1
+assert_eq "$(bytes)" "[868930,65536]" "by digest, but for data in a hole"
+head -c 131072 /dev/urandom | dd of=s/image bs=131072 seek=1 conv=notrunc status=none
+must_sync 3 s good
+
 # unknown digests, and files that somebody has touched, are compared by their bytes
 digests=good/.mirrorfs/digests/$(getfattr --only-values -n user.mirrorfs.id s/image)
 cp "$digests" digests.good
