@@ -280,8 +280,10 @@ int copy_blocks(struct copy *copy, const struct bmf_bits *bits, unsigned int blo
 /* Whatever failed of rest, be it read or written, is the replica's. */
 static void take_over(struct copy *copy, const struct copy *rest)
 {
-	if (rest->verb)
-		copy_failed(copy, 0, rest->verb, false, rest->offset);
+	if (!rest->verb)
+		return;
+	copy_failed(copy, 0, rest->verb, false, rest->offset);
+	copy->of_rest = true;
 }
 
 int copy_blocks_and_rest(struct copy *copy, struct copy *rest, const struct bmf_bits *bits,
@@ -292,6 +294,7 @@ int copy_blocks_and_rest(struct copy *copy, struct copy *rest, const struct bmf_
 
 	copy->cached.end = rest->cached.end = 0;
 	rest->verb = NULL;
+	copy->of_rest = false;
 	while (r == 0 && at < size) {
 		bool found = bmf_bits_next(bits, at >> block_shift, ((size - 1) >> block_shift) + 1,
 					   &first, &n);

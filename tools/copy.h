@@ -99,6 +99,7 @@ struct copy {
 	/* Of the failure, if there was one. */
 	const char *verb; /* "read", "write", ... */
 	bool at_source;
+	bool of_rest;	 /* copy_blocks_and_rest: it is one of rest, which says at_source */
 	uint64_t offset; /* of the piece */
 
 	struct cached cached;		 /* of source */
@@ -119,8 +120,7 @@ int copy_blocks(struct copy *copy, const struct bmf_bits *bits, unsigned int blo
 
 /*
  * The same, and what lies between those blocks is handed to rest's sink, of rest's source, in one
- * ascending order.  Of both the ring must be the same.  A failure is told in copy, also one of
- * rest.
+ * ascending order.  Both must have the same ring.  A failure is told in copy, also one of rest.
  */
 int copy_blocks_and_rest(struct copy *copy, struct copy *rest, const struct bmf_bits *bits,
 			 unsigned int block_shift);

@@ -19,6 +19,13 @@ void direct_open(struct direct *direct, int fd, int flags)
 	atomic_init(&direct->off, direct->direct_fd < 0);
 }
 
+void direct_open_quietly(struct direct *direct, int fd)
+{
+	direct_open(direct, fd, O_RDONLY | O_NOATIME);
+	if (direct_is_cached(direct)) /* only the owner may ask for that */
+		direct_open(direct, fd, O_RDONLY);
+}
+
 void direct_open_cached(struct direct *direct, int fd)
 {
 	direct->fd = fd;

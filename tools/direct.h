@@ -31,6 +31,9 @@ struct direct {
 /* flags: O_RDONLY or O_RDWR, and O_NOATIME.  A failure means that the usual one is used. */
 void direct_open(struct direct *direct, int fd, int flags);
 
+/* To be read, and its times of access not changed, where that is allowed. */
+void direct_open_quietly(struct direct *direct, int fd);
+
 /* Only the usual one: for what is best in the cache. */
 void direct_open_cached(struct direct *direct, int fd);
 

@@ -37,7 +37,8 @@ struct scrub {
 	/* What was found last, to be joined with what follows it. */
 	bool pending;
 	enum scrub_what what;
-	uint64_t first, end; /* bytes */
+	uint64_t first, end;	/* bytes */
+	struct copy_ring *ring; /* that reads images */
 };
 
 const char *scrub_word(enum scrub_what what)
@@ -144,7 +145,7 @@ static int prove(struct scrub *s, const struct digests_key *key)
 	struct digest_file file = { .fd = s->fd,
 				    .size = s->size,
 				    .block_shift = key->block_shift,
-				    .threads = s->options->threads,
+				    .ring = s->ring,
 				    .tick = tick,
 				    .tick_arg = s };
 	struct digester *digester;
@@ -266,12 +267,16 @@ int scrub_run(const struct replica *replica, const struct scrub_options *options
 
 	*ret = (struct scrub_result){ 0 };
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	r = scrub.digests_fd < 0
-		    ? fail_errno(err, scrub.digests_fd, "open digests of", replica->path, NULL)
-		    : scrub_images(&scrub);
+	if (scrub.digests_fd < 0)
+		r = fail_errno(err, scrub.digests_fd, "open digests of", replica->path, NULL);
+	else if ((r = copy_ring_new(options->threads, &scrub.ring)) < 0)
+		fail_errno(err, r, "read", replica->path, NULL);
+	else
+		r = scrub_images(&scrub);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	ret->seconds =
 		(double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+	copy_ring_free(scrub.ring);
 	if (scrub.digests_fd >= 0)
 		close(scrub.digests_fd);
 	return r;

@@ -110,9 +110,7 @@ int source_image_open(int fd, int pid, struct source_image *ret)
 		source_image_close(&image);
 		return r;
 	}
-	direct_open(&image.direct, image.fd, O_RDONLY | O_NOATIME);
-	if (direct_is_cached(&image.direct)) /* as open_quietly() */
-		direct_open(&image.direct, image.fd, O_RDONLY);
+	direct_open_quietly(&image.direct, image.fd);
 	*ret = image;
 	return 0;
 }

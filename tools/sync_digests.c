@@ -48,7 +48,7 @@ static int take_anew(struct sync *s, struct digest_update *update, uint64_t size
 {
 	struct digest_file file = { .fd = s->copy.old_fd,
 				    .size = size,
-				    .threads = s->options->threads,
+				    .ring = s->copy.ring,
 				    .tick = tick,
 				    .tick_arg = s };
 	int r;

@@ -54,11 +54,27 @@ static void tick(void *arg, uint64_t nbytes)
 		s->options->progress(s->options->progress_arg, s->ticked, s->plan->scan_total);
 }
 
+/* Of what the replica has of it, by the name that it has there. */
+static int fail_rest(struct sync *s, const struct plan_node *node, int r)
+{
+	const char *way_out =
+		s->rest->at_source
+			? "; sync with --in-place, or mend it with mirrorctl scrub --repair"
+			: "";
+
+	return fail_text(s->err, r, s->copy.verb, s->replica.path,
+			 s->rest->at_source ? node->dest->first->path : sync_path(node),
+			 "%s at offset %llu%s", fail_reason(r), (unsigned long long)s->copy.offset,
+			 way_out);
+}
+
 /* A range failed: the message names the image, the side and the place. */
 static int fail_copy(struct sync *s, const struct plan_node *node, int r)
 {
 	if (r == -ECANCELED || !s->copy.verb)
 		return r;
+	if (s->rest && s->copy.of_rest)
+		return fail_rest(s, node, r);
 	fail_text(s->err, r, s->copy.verb, s->copy.at_source ? s->view.path : s->replica.path,
 		  sync_path(node), "%s at offset %llu", fail_reason(r),
 		  (unsigned long long)s->copy.offset);

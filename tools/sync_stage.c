@@ -6,8 +6,7 @@
  *   G2  each changed image gets its staged file: a clone of the replica's, where the filesystem
  *       has such, or an empty one, if all of it is to be copied.  Without clones, one that is
  *       brought up to date by bitmap, or by digest, has its changes in the journal; unless they
- *       are most of it: a journal is written, read twice and written once more, so that it is
- *       less work to write the image anew, with the rest from the replica's
+ *       are most of it: sync_anew.h
  *   G3  the journal: the whole tree as it is to be, with metadata
  *   G4  content: to the staged files, or to the journal
  *       (if old checkpoints are kept as deltas, then also what leads back: reverse.h)
@@ -26,7 +25,7 @@
 #include "tools/reverse.h"
 #include "tools/stop.h"
 #include "tools/stream.h"
-#include "tools/sync_internal.h"
+#include "tools/sync_anew.h"
 #include "tools/text.h"
 
 #include "bitmapfile/identity.h"
@@ -74,24 +73,47 @@ static uint64_t space_for(const struct plan_node *node)
 	return node->scan < allocated ? node->scan : allocated;
 }
 
+/* What a delta back to the old checkpoint has of it, at most. */
+static uint64_t space_for_old(const struct plan_node *node)
+{
+	uint64_t has = node->dest ? (uint64_t)node->dest->st.st_blocks * 512 : 0;
+
+	return node->reason == FULL_NONE && node->scan < has ? node->scan : has;
+}
+
+/* And of what is removed. */
+static uint64_t space_for_removed(const struct sync *s)
+{
+	uint64_t nbytes = 0;
+
+	for (size_t i = 0; i < s->dest->nnodes; i++)
+		if (!s->plan->claims[i] && S_ISREG(s->dest->nodes[i]->st.st_mode))
+			nbytes += (uint64_t)s->dest->nodes[i]->st.st_blocks * 512;
+	return nbytes;
+}
+
 /* It isn't exact, and needn't be: a disk that runs full later is no harm either. */
 static int check_space(struct stage *stage)
 {
 	const struct sync *s = stage->sync;
 	char wanted[TEXT_BYTES], there[TEXT_BYTES];
-	uint64_t need = 0, have;
+	uint64_t need = 0, kept = s->keep_delta ? space_for_removed(s) : 0, have;
 	struct statvfs fs;
 
-	for (size_t i = 0; i < s->source->nnodes; i++)
-		if (s->plan->nodes[i].work)
-			need += space_for(&s->plan->nodes[i]);
+	for (size_t i = 0; i < s->source->nnodes; i++) {
+		if (!s->plan->nodes[i].work)
+			continue;
+		need += space_for(&s->plan->nodes[i]);
+		if (s->keep_delta)
+			kept += space_for_old(&s->plan->nodes[i]);
+	}
 	if (fstatvfs(s->replica.fd, &fs) < 0)
 		return fail_errno(s->err, -errno, "look at", s->replica.path, NULL);
 	have = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (geteuid() == 0)
 		have = (uint64_t)fs.f_bfree * fs.f_frsize;
-	if (need <= have)
-		stage->spare = have - need;
+	if (need + kept <= have)
+		stage->spare = have - need - kept;
 	if (need <= have || fs.f_blocks == 0) /* some can't tell */
 		return 0;
 	return fail_text(s->err, -ENOSPC, "stage update of", s->replica.path, NULL,
@@ -124,15 +146,14 @@ static bool is_cloned(const struct plan_node *node)
 	return is_patched(node) && !node->anew;
 }
 
-/* Where there are no clones: is most of it to be copied, and room for the rest too? */
-static bool shall_be_anew(struct stage *stage, const struct plan_node *node)
+/* Where there are no clones. */
+static bool take_room_anew(struct stage *stage, const struct plan_node *node)
 {
-	uint64_t has = (uint64_t)node->dest->st.st_blocks * 512;
-	uint64_t more = has > node->scan ? has - node->scan : 0;
+	uint64_t kept;
 
-	if (node->by_digest || node->scan < more || more > stage->spare)
+	if (node->by_digest || !sync_anew_pays(stage->sync, node, stage->spare, &kept))
 		return false;
-	stage->spare -= more;
+	stage->spare -= kept;
 	return true;
 }
 
@@ -161,7 +182,7 @@ static int stage_image(struct stage *stage, struct plan_node *node)
 		fd = journal_make(&stage->journal);
 	} else {
 		fd = clone_counterpart(stage, node);
-		if (fd == -EOPNOTSUPP && shall_be_anew(stage, node)) {
+		if (fd == -EOPNOTSUPP && take_room_anew(stage, node)) {
 			node->anew = true;
 			fd = journal_make(&stage->journal);
 		} else if (fd == -EOPNOTSUPP) {
@@ -353,34 +374,6 @@ static int write_delta(struct stage *stage, const struct plan_node *node, uint64
 	return r < 0 ? fail_staged(stage, node, r, to_journal) : 0;
 }
 
-/* What changes, from the source; what doesn't, from old, which is what the replica has. */
-static int copy_anew(struct stage *stage, const struct plan_node *node, struct source_image *old)
-{
-	struct sync *s = stage->sync;
-	struct copy rest = {
-		.ring = s->copy.ring, .source = old, .sink = &copy_to_new, .old_fd = -1
-	};
-	int r;
-
-	direct_open_cached(&rest.dest, s->copy.dest.fd);
-	s->rest = &rest;
-	r = sync_copy_image(s, node, stage->journal.staging_fd, node->size);
-	s->rest = NULL;
-	return r;
-}
-
-static int fill_anew(struct stage *stage, const struct plan_node *node)
-{
-	struct source_image old;
-	int r = source_image_open(stage->sync->copy.old_fd, 0, &old);
-
-	if (r < 0)
-		return fail_staged(stage, node, r, "open");
-	r = copy_anew(stage, node, &old);
-	source_image_close(&old);
-	return r;
-}
-
 static int fill_staged(struct stage *stage, const struct plan_node *node, int fd)
 {
 	struct sync *s = stage->sync;
@@ -395,7 +388,7 @@ static int fill_staged(struct stage *stage, const struct plan_node *node, int fd
 		direct_open(&s->copy.dest, fd, O_RDWR);
 	else
 		direct_open_cached(&s->copy.dest, fd);
-	r = node->anew ? fill_anew(stage, node)
+	r = node->anew ? sync_anew_fill(s, node, stage->journal.staging_fd)
 		       : sync_copy_image(s, node, stage->journal.staging_fd, node->size);
 	direct_close(&s->copy.dest);
 	if (!clone && s->copy.old_fd >= 0)

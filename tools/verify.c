@@ -37,6 +37,7 @@ struct verify {
 	struct verify_digests digests;
 	uint64_t ticked;
 	void *buffers[2];
+	struct copy_ring *ring;
 };
 
 static void __attribute__((format(printf, 4, 5)))
@@ -161,6 +162,7 @@ static int compare_opened(struct verify *v, const char *path, struct verify_imag
 			  bool same_size)
 {
 	size_t block = VERIFY_BLOCK;
+	uint64_t ticked = v->ticked;
 	bool proved = same_size && verify_digests_begin(&v->digests, path, image->b_fd);
 	int r = 0;
 
@@ -171,6 +173,9 @@ static int compare_opened(struct verify *v, const char *path, struct verify_imag
 		block = (size_t)1 << v->digests.manifest.block_shift;
 		r = verify_digests_prove(&v->digests, image);
 		v->result->bytes_by_digest += image->known;
+		proved = r == 0;
+		if (r > 0)
+			v->ticked = ticked; /* all of it once more */
 	}
 	if (r < 0)
 		r = fail_read(v, v->view.path, path, r, image->failed_offset);
@@ -184,7 +189,7 @@ static int compare_opened(struct verify *v, const char *path, struct verify_imag
 static int compare_content(struct verify *v, const char *path, int a_fd, int b_fd, uint64_t size,
 			   bool same_size)
 {
-	struct verify_image image = { .size = size, .tick = tick, .tick_arg = v };
+	struct verify_image image = { .size = size, .ring = v->ring, .tick = tick, .tick_arg = v };
 	int r;
 
 	image.a_fd = open_content(a_fd);
@@ -395,7 +400,9 @@ int verify_run(const char *source, const char *dest, const struct verify_options
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	v.buffers[0] = malloc(BLOCK_MAX);
 	v.buffers[1] = malloc(BLOCK_MAX);
-	r = v.buffers[0] && v.buffers[1] ? run(&v, source) : -ENOMEM;
+	r = v.buffers[0] && v.buffers[1] ? copy_ring_new(0, &v.ring) : -ENOMEM;
+	if (r == 0)
+		r = run(&v, source);
 	if (r < 0 && err->code == 0)
 		bmf_error_set(err, r, "verify '%s': %s", dest, fail_reason(r));
 	verify_digests_close(&v.digests);
@@ -404,6 +411,7 @@ int verify_run(const char *source, const char *dest, const struct verify_options
 		close(v.dest_fd);
 	tree_free(v.source);
 	tree_free(v.dest);
+	copy_ring_free(v.ring);
 	free(v.buffers[0]);
 	free(v.buffers[1]);
 	clock_gettime(CLOCK_MONOTONIC, &end);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* verify_digests.c - what a replica says of its images, so that a verify need not read them */
+/* verify_digests.c - proves a source by what its replica says of its images, without reading those
+ */
 #include "config.h"
 
 #include "tools/beneath.h"
-#include "tools/copy.h"
 #include "tools/digest_compare.h"
+#include "tools/digest_file.h"
 #include "tools/fail.h"
 #include "tools/holes.h"
 #include "tools/journal.h"
@@ -85,7 +86,6 @@ void verify_digests_end(struct verify_digests *digests)
 struct proving {
 	struct verify_image *image;
 	unsigned int block_shift;
-	struct copy copy;
 };
 
 static int on_block(void *arg, uint64_t block, enum digest_verdict verdict)
@@ -117,7 +117,7 @@ static int next_range(struct proving *p, uint64_t offset, uint64_t *ret_first, u
 	return 1;
 }
 
-static int prove_ranges(struct proving *p)
+static int prove_ranges(struct proving *p, struct digest_file *file, struct digester *digester)
 {
 	struct verify_image *image = p->image;
 	uint64_t offset = 0, first, end;
@@ -126,46 +126,37 @@ static int prove_ranges(struct proving *p)
 	while ((r = next_range(p, offset, &first, &end)) > 0) {
 		if (image->tick)
 			image->tick(image->tick_arg, first - offset);
-		r = copy_range(&p->copy, first, end - first);
+		r = digest_file_range(file, digester, first, end - first);
 		if (r < 0)
 			break;
 		offset = end;
 	}
-	image->failed_offset = r < 0 && p->copy.verb ? p->copy.offset : offset;
 	if (r == 0 && image->tick)
 		image->tick(image->tick_arg, image->size - offset);
 	return r;
-}
-
-/* Whatever it was, it wasn't the source: then it is for both files to tell. */
-static int doubt_all(struct proving *p)
-{
-	p->image->known = 0;
-	return bmf_bits_set(p->image->doubtful, 0, (p->image->size >> p->block_shift) + 1);
 }
 
 int verify_digests_prove(struct verify_digests *digests, struct verify_image *image)
 {
 	struct proving p = { .image = image, .block_shift = digests->key.block_shift };
 	struct digest_compare compare = { .record = digests->image, .block = on_block, .arg = &p };
-	struct source_image source = { .fd = image->a_fd, .file_fd = image->a_fd };
+	struct digest_file file = { .fd = image->a_fd,
+				    .size = image->size,
+				    .ring = image->ring,
+				    .tick = image->tick,
+				    .tick_arg = image->tick_arg };
+	struct digester *digester = NULL;
 	int r = digest_compare_init(&digests->key, &compare);
 
-	p.copy = (struct copy){ .source = &source,
-				.sink = &copy_to_digester,
-				.size = image->size,
-				.tick = image->tick,
-				.tick_arg = image->tick_arg };
 	if (r == 0)
 		r = digester_new(digest_seed(&digests->key.replica), p.block_shift,
-				 digest_compare_take, &compare, &p.copy.digester);
+				 digest_compare_take, &compare, &digester);
 	if (r == 0)
-		r = copy_ring_new(0, &p.copy.ring);
-	direct_open(&source.direct, image->a_fd, O_RDONLY);
-	if (r == 0)
-		r = prove_ranges(&p);
-	direct_close(&source.direct);
-	copy_ring_free(p.copy.ring);
-	digester_free(p.copy.digester);
-	return r < 0 && r != -ECANCELED && !p.copy.at_source ? doubt_all(&p) : r;
+		r = prove_ranges(&p, &file, digester);
+	digester_free(digester);
+	image->failed_offset = file.failed_offset;
+	if (r == 0 || r == -ECANCELED || file.at_file)
+		return r;
+	image->known = 0;
+	return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * verify_digests.h - what a replica says of its images, so that a verify need not read them
+ * verify_digests.h - proves a source by what its replica says of its images, without reading those
  *
  * A block of the source that has the digest which the replica has noted is what was written there.
  * Whether the replica's disk still has it is for a scrub to prove.  Only the digests of files
@@ -9,7 +9,7 @@
 #ifndef TOOLS_VERIFY_DIGESTS_H
 #define TOOLS_VERIFY_DIGESTS_H
 
-#include "bitmapfile/bits.h"
+#include "tools/copy.h"
 #include "tools/digests.h"
 #include "tools/manifest.h"
 
@@ -34,8 +34,9 @@ void verify_digests_end(struct verify_digests *digests);
 
 /* What is to be proved of an image, and what came of it. */
 struct verify_image {
-	int a_fd, b_fd; /* of the source and of the replica, O_RDONLY; borrowed */
-	uint64_t size;	/* bytes, of both */
+	int a_fd, b_fd;		/* of the source and of the replica, O_RDONLY; borrowed */
+	uint64_t size;		/* bytes, of both */
+	struct copy_ring *ring; /* borrowed */
 	void (*tick)(void *arg, uint64_t nbytes); /* told of every step; may be NULL */
 	void *tick_arg;
 
@@ -46,7 +47,8 @@ struct verify_image {
 
 /*
  * Reads the source, where either has data: are its blocks those that were written to the replica?
- * 0, -ECANCELED when a signal asked to stop, or another negative errno.
+ * 0.  1: nothing could be proved, for another reason than that the source can't be read, which is
+ * for who compares them to find.  -ECANCELED when a signal asked to stop, or an error of reading.
  */
 int verify_digests_prove(struct verify_digests *digests, struct verify_image *image);
 

@@ -55,9 +55,27 @@ for size in 27525000 30000001; do
 	done
 done
 
-# A block of the rest that the replica's disk doesn't give any more: nothing is changed.
+# Holes are no changes that would have to be written: a guest's fstrim, and an image that grows.
+cp s/a a.before
+mount_source s m
+fallocate -p -o $((210 * 65536)) -l $((80 * 65536)) m/a
+truncate -s 90000000 m/a
+fallocate -p -o 31000000 -l 50000000 m/a
+unmount m
+traced_sync
+! is_anew || fail "written anew for holes"
+[ "$(stat -c %b disk/d/a)" -le $(($(stat -c %b s/a) + 64)) ] || fail "holes are filled"
+mount_source s m
+truncate -s 30000001 m/a
+unmount m
+traced_sync
+! is_anew || fail "written anew to be cut off"
+
+# A block of the rest that the replica's disk doesn't give any more: nothing is changed, and what is
+# to be done is said, with the name that the replica has.
 mount_source s m
 write 200 0
+mv m/a m/c
 unmount m
 list_tree disk/d >tree.before
 code=0
@@ -66,6 +84,7 @@ strace -f -qq -o trace -P "$work/disk/d/a" -e trace=pread64 -e inject=pread64:er
 assert_eq "$code" 1 "exit code: $(cat sync.err)"
 assert_one_line "$(cat sync.err)"
 assert_contains "$(cat sync.err)" "read 'disk/d/a': input/output error at offset"
+assert_contains "$(cat sync.err)" "sync with --in-place, or mend it with mirrorctl scrub --repair"
 complete disk/d || fail "incomplete, though nothing was published"
 list_tree disk/d | diff tree.before - >&2 || fail "a sync that failed has changed the replica"
 traced_sync
@@ -73,6 +92,7 @@ is_anew || fail "not written anew"
 
 # little of it
 mount_source s m
+mv m/c m/a
 write 1 1 2 310
 unmount m
 traced_sync
@@ -85,3 +105,13 @@ unmount m
 fallocate -l $(($(stat -f -c '%a * %S' disk) - 16000000)) disk/ballast
 traced_sync
 ! is_anew || fail "written anew, on a full disk"
+
+# nor, where old checkpoints are kept, for what leads back
+rm disk/ballast
+traced_sync --keep 2
+mount_source s m
+write 200 0
+unmount m
+fallocate -l $(($(stat -f -c '%a * %S' disk) - 28000000)) disk/ballast
+traced_sync --keep 2
+! is_anew || fail "written anew, with no room for the way back"

@@ -61,10 +61,10 @@ unmount s
 copied_in_full a # what its guest was told, it may not have believed
 must_sync 0 s d
 
-# if it can't be told, that is said; it is asked what it is before, for the plan and to be read
+# if it can't be told, that is said; it is asked what it is before, to be read
 change s/b
 mount_source s
-fail_flush s/b ioctl:error=EIO:when=3
+fail_flush s/b ioctl:error=EIO:when=2
 assert_contains "$stderr" "couldn't be noted that its content is in doubt (input/output error)"
 unmount s
 rm -rf s d
