@@ -18,6 +18,7 @@
 
 #include "bitmapfile/uuid.h"
 
+#include <assert.h>
 #include <linux/ioctl.h>
 #include <stdint.h>
 
@@ -153,9 +154,12 @@ struct mfs_control_snapshot_images {
 	uint32_t version;		      /* in */
 	uint32_t n;			      /* out: of listed */
 	char name[MFS_SNAPSHOT_NAME_MAX + 1]; /* in; ENOENT: there is none */
-	uint64_t next; /* in: 0, or what it was after the ones before; out: 0: that were all */
+	uint64_t next; /* in: 0, or what it was after the ones before; out: 0: those were all */
 	struct mfs_control_listed listed[MFS_CONTROL_IMAGES]; /* out */
 };
+
+/* As much as the number of an ioctl can say. */
+static_assert(sizeof(struct mfs_control_snapshot_images) < 1 << _IOC_SIZEBITS, "an ioctl's size");
 
 /*
  * Of one block of an image in a snapshot: where its content at the instant is.

@@ -4,7 +4,7 @@
  *
  *   info | commit | flush         says what came back
  *   snapshot NAME [FROM]          makes one, of what changed since a checkpoint or of all
- *   delete NAME | snapshot-info NAME
+ *   delete NAME | snapshot-info NAME | snapshot-images NAME
  *   image                         of a file in a snapshot
  *   release OFFSET NBYTES         of the same
  *   hostile | hostile-image       sends what must be refused
@@ -75,6 +75,26 @@ static int snapshot_info(int fd, const char *name)
 	printf("checkpoint %llu images %llu preserved %llu owned %u broken %d %s\n",
 	       (unsigned long long)info.number, (unsigned long long)info.images,
 	       (unsigned long long)info.preserved, info.owned, info.broken, info.reason);
+	return 0;
+}
+
+/* How many there are; and nothing from far beyond them on. */
+static int snapshot_images(int fd, const char *name)
+{
+	static struct mfs_control_snapshot_images images;
+	unsigned int n = 0;
+
+	images.version = MFS_CONTROL_VERSION;
+	snprintf(images.name, sizeof(images.name), "%s", name);
+	do {
+		if (ioctl(fd, MFS_CONTROL_SNAPSHOT_IMAGES, &images) < 0)
+			return -errno;
+		n += images.n;
+	} while (images.next != 0);
+	images.next = UINT64_MAX;
+	EXPECT(ioctl(fd, MFS_CONTROL_SNAPSHOT_IMAGES, &images) == 0);
+	EXPECT(images.n == 0 && images.next == 0);
+	printf("%u\n", n);
 	return 0;
 }
 
@@ -207,6 +227,8 @@ static int carry_out(int fd, int argc, char **argv)
 		return delete (fd, argv[1]);
 	if (strcmp(command, "snapshot-info") == 0 && argc == 2)
 		return snapshot_info(fd, argv[1]);
+	if (strcmp(command, "snapshot-images") == 0 && argc == 2)
+		return snapshot_images(fd, argv[1]);
 	if (strcmp(command, "release") == 0 && argc == 3)
 		return release(fd, argv[1], argv[2]);
 	return -EINVAL;

@@ -185,6 +185,7 @@ done
 assert_fails client control mnt/image image
 assert_contains "$stderr" "Inappropriate ioctl"
 assert_contains "$(client control mnt snapshot-info one)" "checkpoint 1 images 257 "
+assert_eq "$(client control mnt snapshot-images one)" 257 "images that are listed"
 if [ "$(id -u)" = 0 ]; then
 	cp "$CLIENTS/control" control
 	assert_fails as_user ./control "$one/image" image
