@@ -150,22 +150,28 @@ must_sync 0 s d
 assert_equal_trees s d
 
 # It breaks, and after that what is needed yet becomes a hole: that is no hole of the instant.
-# Holes are asked for as they come, and the one that is there from the beginning keeps the sync from
-# knowing of the data behind it.  There is a name in the reason, which stays one line.
+# Holes are asked for as they come, one piece ahead of what is read: so the next piece is a hole, and
+# those that are there from the beginning keep the sync from knowing of the data behind them.  There
+# is a name in the reason, which stays one line.
 unmount s
 mount_source s s preserve_limit=64K
 name=$'a\nname'
 random_file "s/$name" 6000000
-fallocate --punch-hole --offset $((30 * 65536)) --length $((2 * 65536)) "s/$name"
+hole() { # FIRST_BLOCK NBLOCKS
+	fallocate --punch-hole --offset $(($1 * 65536)) --length $(($2 * 65536)) "s/$name"
+}
+hole 30 2
+hole 50 2
 must_sync 0 s d
 part() { # FIRST_BLOCK NBLOCKS
 	dd if=/dev/urandom of="s/$name" bs=64k seek="$1" count="$2" conv=notrunc,fsync status=none
 }
 part 0 2
+hole 40 2
 part 60 10
 stop_at_write "$name" 1 --in-place # by now the first two have been read
 part 0 2
-fallocate --punch-hole --offset $((60 * 65536)) --length $((10 * 65536)) "s/$name"
+hole 60 10
 go_on 4
 assert_one_line "$(cat sync.err)"
 assert_contains "$(cat sync.err)" "the snapshot that the sync reads broke"
