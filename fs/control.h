@@ -137,13 +137,13 @@ struct mfs_control_snapshot_info {
 	char reason[MFS_CONTROL_REASON]; /* out: why, one line for people; "" */
 };
 
+#define MFS_LISTED_NO_XATTRS 1u /* listxattr(2) of the file in the snapshot gives nothing */
+
 /*
  * Images of the snapshot `name`, as many as there is room for: whoever wants to know something of
  * all of them need not open each.  Descriptors are those of the process INFO names, open for as
  * long as the snapshot is there.
  */
-#define MFS_LISTED_NO_XATTRS 1u /* listxattr(2) of the file in the snapshot gives nothing */
-
 struct mfs_control_listed {
 	uint64_t inode;	  /* out: st_ino of the file in the snapshot */
 	int32_t image_fd; /* out: O_PATH, of the image itself */

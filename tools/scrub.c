@@ -269,8 +269,8 @@ int scrub_run(const struct replica *replica, const struct scrub_options *options
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	if (scrub.digests_fd < 0)
 		r = fail_errno(err, scrub.digests_fd, "open digests of", replica->path, NULL);
-	else if ((r = copy_ring_new(options->threads, &scrub.ring)) < 0)
-		fail_errno(err, r, "read", replica->path, NULL);
+	else if (copy_ring_new(options->threads, &scrub.ring) < 0)
+		r = fail_errno(err, -ENOMEM, "read", replica->path, NULL);
 	else
 		r = scrub_images(&scrub);
 	clock_gettime(CLOCK_MONOTONIC, &end);

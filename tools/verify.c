@@ -163,12 +163,13 @@ static int compare_opened(struct verify *v, const char *path, struct verify_imag
 {
 	size_t block = VERIFY_BLOCK;
 	uint64_t ticked = v->ticked;
-	bool proved = same_size && verify_digests_begin(&v->digests, path, image->b_fd);
+	bool proved;
 	int r = 0;
 
 	image->doubtful = bmf_bits_new();
 	if (!image->doubtful)
 		return fail_errno(v->err, -ENOMEM, "compare", v->view.path, path);
+	proved = same_size && verify_digests_begin(&v->digests, path, image->b_fd);
 	if (proved) {
 		block = (size_t)1 << v->digests.manifest.block_shift;
 		r = verify_digests_prove(&v->digests, image);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* verify_digests.c - proves a source by what its replica says of its images, without reading those
- */
+/* verify_digests.c - proves a source by its replica's digests, without reading the replica */
 #include "config.h"
 
 #include "tools/beneath.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * verify_digests.h - proves a source by what its replica says of its images, without reading those
+ * verify_digests.h - proves a source by its replica's digests, without reading the replica
  *
  * A block of the source that has the digest which the replica has noted is what was written there.
  * Whether the replica's disk still has it is for a scrub to prove.  Only the digests of files
