@@ -37,8 +37,8 @@ make_tree() {
 	chmod 640 "$dir/tail"
 	touch -d '2001-02-03 04:05:06.789' "$dir/empty" "$dir/sub dir"
 	client oracle "$dir/tree" $((SEED % 1000000)) 2 300 >oracle.out || fail "oracle: $(cat oracle.out)"
-	# tar knows no sockets, restic no xattrs of symlinks and no links but of regular files
-	find "$dir/tree" \( -type s -o -type l -o -type p -links +1 \) -delete
+	# tar knows no sockets, restic no xattrs of symlinks, and neither links but of regular files
+	find "$dir/tree" \( -type s -o -type l -o ! -type f ! -type d -links +1 \) -delete
 }
 
 # change_tree DIR: nothing stays as it was, and it goes on
