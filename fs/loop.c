@@ -23,6 +23,7 @@
 #include "fs/creds.h"
 #include "fs/crew.h"
 #include "fs/log.h"
+#include "fs/spin.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -63,6 +64,7 @@ struct worker {
 	alignas(64) struct loop *loop;
 	/* By all threads that were this one; see crew.h. */
 	atomic_ulong nrequests, nsampled, nblocked, nqueued;
+	struct mfs_spin spin;
 	pthread_t thread; /* below: loop->lock */
 	enum { ABSENT, AT_WORK, LEFT } state;
 };
@@ -227,6 +229,8 @@ static int receive(struct worker *worker, struct receive_buffer *b)
 	do {
 		b->buf = (struct fuse_buf){ .mem = b->mem };
 		atomic_fetch_add(&loop->nwaiting, 1);
+		if (atomic_load_explicit(&loop->nworkers, memory_order_relaxed) == 1)
+			mfs_spin(&worker->spin, fuse_session_fd(loop->session));
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 		r = fuse_session_receive_buf(loop->session, &b->buf);
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
