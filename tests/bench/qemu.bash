@@ -52,8 +52,10 @@ qemu_start() {
 			--nbd-server "addr.type=unix,addr.path=$socket" \
 			--export "type=nbd,id=bits,node-name=bits,writable=on" 2>"$work/qemu.err"
 	}
+	# bash closes its own when the process has ended, be its last answer read or not
+	exec {qemu_out}<&"${qemu[0]}" {qemu_in}>&"${qemu[1]}"
 	# shellcheck disable=SC2154 # coproc's
-	qemu_pid=$qemu_PID qemu_out=${qemu[0]} qemu_in=${qemu[1]} qemu_to=$2
+	qemu_pid=$qemu_PID qemu_to=$2
 	qemu_says '"QMP"'
 	qemu_do qmp_capabilities '{}'
 	qemu_do block-dirty-bitmap-add '{"node": "bits", "name": "b", "granularity": 65536}'
@@ -77,6 +79,7 @@ qemu_end() {
 	qemu_cpu_s=$(jq -n "($(cpu_ticks "$qemu_pid") - $qemu_ticks) / $(getconf CLK_TCK)")
 	qemu_rss_mib=$(awk '/^VmHWM/ { print $2 / 1024 }' "/proc/$qemu_pid/status")
 	qemu_do quit '{}'
+	exec {qemu_out}<&- {qemu_in}>&-
 	wait "$qemu_pid" || fail "qemu-storage-daemon: exit code $?: $(cat "$work/qemu.err")"
 	qemu_pid=
 }
