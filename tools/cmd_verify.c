@@ -102,6 +102,8 @@ int cmd_verify(const struct command *command, char *const args[], const struct o
 	struct bmf_error err;
 	int r, status;
 
+	if (command_threads(command, options, &verify_options.threads) < 0)
+		return EXIT_USAGE;
 	stop_catch();
 	if (options->given & OPTION_JSON)
 		listing.differences = json_array();

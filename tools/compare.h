@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* compare.h - compares the content of two files, as far as either has data */
+/* compare.h - compares the content of two files, byte by byte, as far as either has data */
 #ifndef TOOLS_COMPARE_H
 #define TOOLS_COMPARE_H
+
+#include "tools/copy.h"
 
 #include "bitmapfile/bits.h"
 
@@ -10,8 +12,9 @@
 #include <stdint.h>
 
 struct compare {
-	int a_fd, b_fd;				  /* O_RDONLY */
-	size_t block;				  /* bytes: differing blocks are counted */
+	int a_fd, b_fd;		/* O_RDONLY; borrowed */
+	struct copy_ring *ring; /* borrowed: reads both, many pieces at a time */
+	size_t block;		/* bytes, at least DIRECT_ALIGN: differing blocks are counted */
 	void (*tick)(void *arg, uint64_t nbytes); /* told of every step; may be NULL */
 	void *tick_arg;
 
@@ -26,9 +29,9 @@ struct compare {
 };
 
 /*
- * Compares [0, size) of both.  buffers: two of `block` bytes.  0, -ECANCELED when a
+ * Compares [0, size) of both; what is missing at the end of either is zeros.  0, -ECANCELED when a
  * signal asked to stop, or a negative errno.
  */
-int compare_files(struct compare *compare, uint64_t size, void *buffers[2]);
+int compare_files(struct compare *compare, uint64_t size);
 
 #endif

@@ -187,6 +187,23 @@ void copy_ring_start(struct copy_ring *ring, bool carry_out)
 	}
 }
 
+int copy_ring_read(struct copy *copy, uint64_t offset, size_t nbytes)
+{
+	struct copy_piece *piece;
+	int r = copy_ring_next(copy->ring, true, &piece);
+
+	if (r < 0)
+		return r;
+	piece->copy = copy;
+	piece->kind = COPY_DATA;
+	piece->cached = false;
+	piece->begins = piece->ends = false;
+	piece->offset = offset;
+	piece->nbytes = nbytes;
+	copy_ring_start(copy->ring, true);
+	return 0;
+}
+
 int copy_ring_drain(struct copy_ring *ring)
 {
 	int r = 0;

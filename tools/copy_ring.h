@@ -50,6 +50,12 @@ int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece *
 /* carry_out: copy_carry_out some time before copy_finish. */
 void copy_ring_start(struct copy_ring *ring, bool carry_out);
 
+/*
+ * Both, with data that is to be read past the page cache and handed to copy's sink, by who has no
+ * range of copy.c's.  0 or a negative errno, of earlier pieces too.
+ */
+int copy_ring_read(struct copy *copy, uint64_t offset, size_t nbytes);
+
 bool copy_ring_is_full(const struct copy_ring *ring);
 
 /* Finishes the oldest piece, if there is one.  0, or what came of it; then nothing is under way. */

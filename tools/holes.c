@@ -31,3 +31,21 @@ int holes_next_data(int fd, uint64_t offset, uint64_t end, uint64_t *ret_first, 
 	*ret_end = hole < 0 || (uint64_t)hole > end ? end : (uint64_t)hole;
 	return 1;
 }
+
+int holes_next_data_of_two(int a_fd, int b_fd, size_t block, uint64_t offset, uint64_t size,
+			   uint64_t *ret_first, uint64_t *ret_end, bool *ret_at_b)
+{
+	uint64_t a = size, a_end = size, b = size, b_end = size, first, end;
+	int r = holes_next_data(a_fd, offset, size, &a, &a_end);
+
+	*ret_at_b = r >= 0;
+	if (r >= 0)
+		r = holes_next_data(b_fd, offset, size, &b, &b_end);
+	if (r < 0 || (a == size && b == size))
+		return r < 0 ? r : 0;
+	first = a <= b ? a : b;
+	end = a <= b ? a_end : b_end;
+	*ret_first = first - first % block;
+	*ret_end = size - end < block ? size : (end + block - 1) / block * block;
+	return 1;
+}

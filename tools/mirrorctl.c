@@ -95,7 +95,7 @@ const struct command commands[] = {
 	  "delete SOURCE NAME    lets go of one\n\n"
 	  "SOURCE is the mount point of a mirrorfs.  Hooks are for create.",
 	  cmd_snapshot },
-	{ "verify", "SOURCE DEST", 2, 2, OPTION_JSON | OPTION_QUIET | OPTION_DEEP,
+	{ "verify", "SOURCE DEST", 2, 2, OPTION_JSON | OPTION_QUIET | OPTION_DEEP | OPTION_THREADS,
 	  EXIT_VERIFY_ERROR, "compare two trees",
 	  "Compares content and metadata of all that is in SOURCE and DEST, and lists what\n"
 	  "differs.  Of a replica's images the digests are compared where that is enough.",

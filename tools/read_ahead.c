@@ -85,17 +85,10 @@ static int top_up(struct read_ahead *ahead)
 	while (ahead->next < ahead->size && !copy_ring_is_full(ahead->copy.ring)) {
 		uint64_t left = ahead->size - ahead->next;
 		size_t nbytes = left < COPY_PIECE ? (size_t)left : COPY_PIECE;
-		struct copy_piece *piece;
-		int r = copy_ring_next(ahead->copy.ring, true, &piece);
+		int r = copy_ring_read(&ahead->copy, ahead->next, nbytes);
 
 		if (r < 0)
 			return r;
-		piece->copy = &ahead->copy;
-		piece->kind = COPY_DATA;
-		piece->cached = false;
-		piece->offset = ahead->next;
-		piece->nbytes = nbytes;
-		copy_ring_start(ahead->copy.ring, true);
 		ahead->next += nbytes;
 	}
 	return 0;

@@ -24,8 +24,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK_MAX ((size_t)1 << 21) /* of any source */
-
 struct verify {
 	const struct verify_options *options;
 	struct verify_result *result;
@@ -36,7 +34,6 @@ struct verify {
 	struct tree *source, *dest;
 	struct verify_digests digests;
 	uint64_t ticked;
-	void *buffers[2];
 	struct copy_ring *ring;
 };
 
@@ -140,11 +137,12 @@ static int compare_bytes(struct verify *v, const char *path, const struct verify
 {
 	struct compare compare = { .a_fd = image->a_fd,
 				   .b_fd = image->b_fd,
+				   .ring = image->ring,
 				   .block = block,
 				   .only = proved ? image->doubtful : NULL,
 				   .tick = proved ? NULL : tick,
 				   .tick_arg = v };
-	int r = compare_files(&compare, image->size, v->buffers);
+	int r = compare_files(&compare, image->size);
 
 	v->result->bytes_compared += compare.compared;
 	if (r < 0)
@@ -399,9 +397,7 @@ int verify_run(const char *source, const char *dest, const struct verify_options
 	*ret = (struct verify_result){ 0 };
 	*err = (struct bmf_error){ 0 };
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	v.buffers[0] = malloc(BLOCK_MAX);
-	v.buffers[1] = malloc(BLOCK_MAX);
-	r = v.buffers[0] && v.buffers[1] ? copy_ring_new(0, &v.ring) : -ENOMEM;
+	r = copy_ring_new(options->threads, &v.ring);
 	if (r == 0)
 		r = run(&v, source);
 	if (r < 0 && err->code == 0)
@@ -413,8 +409,6 @@ int verify_run(const char *source, const char *dest, const struct verify_options
 	tree_free(v.source);
 	tree_free(v.dest);
 	copy_ring_free(v.ring);
-	free(v.buffers[0]);
-	free(v.buffers[1]);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	ret->seconds =
 		(double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;

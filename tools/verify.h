@@ -17,7 +17,8 @@
 #define VERIFY_BLOCK 65536 /* in which differing content is counted where there are no digests */
 
 struct verify_options {
-	bool deep; /* digests aren't looked at */
+	bool deep;	      /* digests aren't looked at */
+	unsigned int threads; /* that read; 0: as many as disks like */
 	/*
 	 * A difference: what is a stable word ("content", "mode", ...), text tells the details.
 	 * path belongs to the caller of the call-back.

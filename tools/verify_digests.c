@@ -98,31 +98,16 @@ static int on_block(void *arg, uint64_t block, enum digest_verdict verdict)
 	return 0;
 }
 
-/* The next range, of whole blocks, that either has data in.  1, 0 when there is none, or an error.
- */
-static int next_range(struct proving *p, uint64_t offset, uint64_t *ret_first, uint64_t *ret_end)
-{
-	uint64_t block = UINT64_C(1) << p->block_shift, size = p->image->size;
-	uint64_t a = size, a_end = size, b = size, b_end = size, end;
-	int r = holes_next_data(p->image->a_fd, offset, size, &a, &a_end);
-
-	if (r >= 0)
-		r = holes_next_data(p->image->b_fd, offset, size, &b, &b_end);
-	if (r < 0 || (a == size && b == size))
-		return r < 0 ? r : 0;
-	end = a <= b ? a_end : b_end;
-	*ret_first = (a <= b ? a : b) / block * block;
-	*ret_end = size - end < block ? size : (end + block - 1) / block * block;
-	return 1;
-}
-
 static int prove_ranges(struct proving *p, struct digest_file *file, struct digester *digester)
 {
 	struct verify_image *image = p->image;
+	size_t block = (size_t)1 << p->block_shift;
 	uint64_t offset = 0, first, end;
+	bool at_b;
 	int r;
 
-	while ((r = next_range(p, offset, &first, &end)) > 0) {
+	while ((r = holes_next_data_of_two(image->a_fd, image->b_fd, block, offset, image->size,
+					   &first, &end, &at_b)) > 0) {
 		if (image->tick)
 			image->tick(image->tick_arg, first - offset);
 		r = digest_file_range(file, digester, first, end - first);

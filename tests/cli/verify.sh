@@ -109,9 +109,10 @@ unreadable() {
 		-e inject=pread64:error=EIO "$MIRRORCTL" verify "$@" s good >out 2>&1 || code=$?
 }
 if command -v strace >/dev/null; then
-	unreadable --deep
+	unreadable --deep --threads 1
 	assert_eq "$code" 2 "--deep of an image that can't be read: exit code"
-	unreadable
+	assert_contains "$(cat out)" "read 'good/image': "
+	unreadable --threads 1
 	assert_eq "$code" 0 "verify of an image that can't be read: exit code"
 fi
 

@@ -379,37 +379,96 @@ START_TEST(the_first_error_is_told)
 }
 END_TEST
 
+/* What is to be compared with a: all of it new, or a's with a byte changed, or cut off. */
+static void make_other(struct rng *rng, const struct file *a, struct file *b)
+{
+	size_t offset, nbytes;
+
+	if (rng_below(rng, 3) == 0) {
+		scribble(rng, b);
+		return;
+	}
+	memcpy(b->bytes, a->bytes, SIZE);
+	pick(rng, &offset, &nbytes);
+	if (rng_below(rng, 3) == 0) {
+		memset(b->bytes + offset, 0, SIZE - offset);
+		nbytes = offset;
+	} else {
+		b->bytes[offset] ^= (uint8_t)rng_below(rng, 2);
+		nbytes = SIZE;
+	}
+	ck_assert_int_eq(pwrite(b->fd, b->bytes, nbytes, 0), (ssize_t)nbytes);
+	ck_assert_int_eq(ftruncate(b->fd, (off_t)nbytes), 0);
+}
+
 START_TEST(comparing)
 {
+	static const size_t block_sizes[] = { 4096, 65536, 1 << 20 };
 	struct rng rng = rng_start("comparing");
-	void *buffers[2] = { malloc(65536), malloc(65536) };
+	struct copy_ring *ring;
 
+	ck_assert_int_eq(copy_ring_new(nthreads[_i], &ring), 0);
 	for (int round = 0; round < 60; round++) {
 		struct file a = file_new("a"), b = file_new("b");
+		size_t size = SIZE - rng_below(&rng, 70000), block = block_sizes[round % 3];
+		struct bmf_bits *some = bmf_bits_new();
 		uint64_t ticked = 0;
-		struct compare compare = { .a_fd = a.fd,
-					   .b_fd = b.fd,
-					   .block = 65536,
+		bool swapped = rng_below(&rng, 2);
+		struct compare compare = { .a_fd = swapped ? b.fd : a.fd,
+					   .b_fd = swapped ? a.fd : b.fd,
+					   .ring = ring,
+					   .block = block,
+					   .only = rng_below(&rng, 3) ? NULL : some,
 					   .tick = on_tick,
 					   .tick_arg = &ticked };
 		uint64_t blocks = 0, first = 0;
 
 		scribble(&rng, &a);
-		if (rng_below(&rng, 4) != 0)
-			scribble(&rng, &b);
-		for (size_t block = 0; block < SIZE; block += 65536)
-			blocks += memcmp(a.bytes + block, b.bytes + block, 65536) != 0;
-		while (blocks > 0 && a.bytes[first] == b.bytes[first])
-			first++;
-		ck_assert_int_eq(compare_files(&compare, SIZE, buffers), 0);
+		make_other(&rng, &a, &b);
+		for (size_t nr = 0; nr * block < size; nr++) {
+			size_t left = size - nr * block, n = left < block ? left : block;
+			uint8_t *x = a.bytes + nr * block, *y = b.bytes + nr * block;
+
+			if (compare.only && rng_below(&rng, 2) == 0)
+				continue;
+			ck_assert_int_eq(bmf_bits_set(some, nr, 1), 0);
+			if (memcmp(x, y, n) != 0 && blocks++ == 0)
+				for (first = nr * block; *x == *y; x++, y++)
+					first++;
+		}
+		ck_assert_int_eq(compare_files(&compare, size), 0);
 		ck_assert_uint_eq(compare.blocks, blocks);
 		ck_assert_uint_eq(compare.first_offset, first);
-		ck_assert_uint_eq(ticked, SIZE);
+		ck_assert_uint_le(compare.compared, size);
+		ck_assert_uint_eq(ticked, size);
+		bmf_bits_free(some);
 		file_free(&a);
 		file_free(&b);
 	}
-	free(buffers[0]);
-	free(buffers[1]);
+	copy_ring_free(ring);
+}
+END_TEST
+
+START_TEST(comparing_what_cannot_be_read)
+{
+	for (int at_b = 0; at_b < 2; at_b++) {
+		struct file a = file_new("a"), b = file_new("b");
+		struct bmf_bits *all = bmf_bits_new();
+		struct compare compare = { .a_fd = at_b ? a.fd : scratch_fd,
+					   .b_fd = at_b ? scratch_fd : b.fd,
+					   .block = 65536,
+					   .only = all };
+
+		ck_assert_int_eq(bmf_bits_set(all, 3, SIZE / 65536 - 3), 0);
+		ck_assert_int_eq(copy_ring_new(nthreads[_i], &compare.ring), 0);
+		ck_assert_int_eq(compare_files(&compare, SIZE), -EISDIR);
+		ck_assert_int_eq(compare.failed_at_b, at_b);
+		ck_assert_uint_eq(compare.failed_offset, 3 * 65536);
+		copy_ring_free(compare.ring);
+		bmf_bits_free(all);
+		file_free(&a);
+		file_free(&b);
+	}
 }
 END_TEST
 
@@ -427,7 +486,8 @@ int main(void)
 	tcase_add_test(tc, a_short_read_is_not_the_end);
 	tcase_add_loop_test(tc, errors_are_told, 0, N_NTHREADS);
 	tcase_add_loop_test(tc, the_first_error_is_told, 0, N_NTHREADS);
-	tcase_add_test(tc, comparing);
+	tcase_add_loop_test(tc, comparing, 0, N_NTHREADS);
+	tcase_add_loop_test(tc, comparing_what_cannot_be_read, 0, N_NTHREADS);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }
