@@ -13,7 +13,7 @@
  * to do if the guard is killed.  The post-hook is never run before the pre-hook has ended.
  *
  * A hook is run by /bin/sh -c, with nothing on standard input and standard output
- * leading to standard error.  mirrorctl(8) says what is in its environment.  Not thread safe.
+ * leading to standard error.  mirrorctl-sync(8) says what is in its environment.  Not thread safe.
  */
 #ifndef TOOLS_HOOKS_H
 #define TOOLS_HOOKS_H

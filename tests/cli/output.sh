@@ -45,36 +45,49 @@ echo 1 >./-d/x
 "$MIRRORCTL" sync -- -d e >/dev/null
 "$MIRRORCTL" sync s --json d | jq -e .checkpoint >/dev/null
 
-# every option and verb that help knows is in the man page, and the other way round
-page=$TOP/man/mirrorctl.8
-"$MIRRORCTL" help | awk '/^  [a-z]/ { print $1 }' >verbs
+# Every verb has a page, with the options that help knows, both in its synopsis and explained; and the
+# other way round
+options_in() {
+	grep -Eo 'Fl \\-[a-z]+(\\-[a-z]+)*' | sed 's/Fl /-/; s/\\//g' | sort -u
+}
+"$MIRRORCTL" help | awk '/^  [a-z]/ && $1 != "help" { print $1 }' >verbs
 while read -r verb; do
-	"$MIRRORCTL" help "$verb" | awk '/^  --/ { print $1 }'
-done <verbs | sort -u >help-options
-grep -Eo 'Fl \\-[a-z]+(\\-[a-z]+)*' "$page" | sed 's/Fl /-/; s/\\//g' | sort -u >page-options
-diff <(printf -- '--help\n--version\n' | sort -u - help-options) page-options ||
-	fail "options of help (<) and man page (>)"
-while read -r verb; do
-	grep -q "^\.Ss mirrorctl $verb\$" "$page" || fail "$verb is not in the man page"
+	page=$TOP/man/mirrorctl-$verb.8
+	"$MIRRORCTL" help "$verb" | awk '/^  --/ { print $1 }' | sort >help-options
+	for part in '/^\.Sh SYNOPSIS/,/^\.Sh EX/' '/^\.Sh OPTIONS/,/^\.Sh [^O]/'; do
+		sed -n "${part}p" "$page" | options_in | diff help-options - ||
+			fail "options of help $verb (<) and its page, $part (>)"
+	done
+	grep -q "^\.It Xr mirrorctl.-$verb 8\$" "$TOP/man/mirrorctl.8" || fail "mirrorctl.8 has no $verb"
 done <verbs
-# and every field of the JSON documents
-{
-	"$MIRRORCTL" sync --json s d | jq -r 'keys[]'
-	"$MIRRORCTL" verify --json s d | jq -r 'keys[]'
-	"$MIRRORCTL" scrub --repair s --json d | jq -r 'keys[]'
-	"$MIRRORCTL" status --json s | jq -r 'keys[], (.source | keys[]),
-		(.source.images[0] | keys[]), (.source.replicas[0] | keys[]),
-		(.source.checkpoints[0] | keys[])'
-	"$MIRRORCTL" status --json d | jq -r '.replica | keys[]'
-	"$MIRRORCTL" replica list --json s | jq -r 'keys[], (.replicas[0] | keys[])'
-	if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
-		mount_source s
-		"$MIRRORCTL" snapshot create --json s | jq -r 'keys[]'
-		"$MIRRORCTL" snapshot list --json s | jq -r 'keys[], (.snapshots[0] | keys[])'
-		unmount s
-	fi
-} >fields
-sed 's/\\//g' "$page" >page
-while read -r field; do
-	grep -qw -- "$field" page || fail "JSON field $field is not in the man page"
-done < <(sort -u fields)
+for page in "$TOP"/man/mirrorctl-*.8; do
+	page=${page##*/mirrorctl-}
+	echo "${page%.8}"
+done | diff <(sort verbs) - || fail "verbs (<) and pages (>)"
+
+# and every field of the JSON document that it prints
+fields_of() { # VERB [JQ-PROGRAM]: of standard input
+	jq -r "${2:-keys[]}" >fields
+	[ -s fields ] || fail "$1: prints no fields"
+	sed -n '/^\.Sh JSON/,/^\.Sh EXIT/p' "$TOP/man/mirrorctl-$1.8" | sed 's/\\//g' >page
+	while read -r field; do
+		grep -qw -- "$field" page || fail "JSON field $field is not in the page of $1"
+	done <fields
+}
+"$MIRRORCTL" sync --json s d | fields_of sync
+"$MIRRORCTL" verify --json s d | fields_of verify
+"$MIRRORCTL" scrub --repair s --json d | fields_of scrub
+"$MIRRORCTL" recover --json d | fields_of recover
+"$MIRRORCTL" restore --json d restored | fields_of restore
+"$MIRRORCTL" status --json s | fields_of status 'keys[], (.source | keys[]),
+	(.source.images[0] | keys[]), (.source.checkpoints[0] | keys[])'
+"$MIRRORCTL" status --json s | fields_of replica '.source.replicas[0] | keys[]'
+"$MIRRORCTL" status --json d | fields_of status '.replica | keys[]'
+"$MIRRORCTL" replica list --json s | fields_of replica 'keys[], (.replicas[0] | keys[])'
+if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
+	mount_source s
+	"$MIRRORCTL" snapshot create --json s | fields_of snapshot
+	"$MIRRORCTL" snapshot list --json s | fields_of snapshot 'keys[], (.snapshots[0] | keys[])'
+	unmount s
+fi
+"$MIRRORCTL" adopt --json d | fields_of adopt
