@@ -40,13 +40,18 @@ static int64_t now_ns(void)
 void mfs_spin(struct mfs_spin *spin, int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	int64_t end;
-	int n;
+	int64_t now, end;
+	bool found;
 
 	if (!mfs_spin_is_due(spin))
 		return;
 	end = now_ns() + SPIN_NS;
-	while ((n = poll(&pollfd, 1, 0)) == 0 && now_ns() < end)
-		sched_yield();
-	mfs_spin_tell(spin, n == 1);
+	do {
+		found = poll(&pollfd, 1, 0) == 1;
+		if (!found)
+			sched_yield();
+		now = now_ns();
+	} while (!found && now < end);
+	/* Late: somebody else had the processor, and a sleeper would have been woken sooner. */
+	mfs_spin_tell(spin, found && now < end);
 }

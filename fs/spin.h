@@ -6,7 +6,8 @@
  * to fall asleep and be woken in between takes longer than that.  So the thread that is alone
  * looks for it a little while first, as KVM does before it halts a virtual processor
  * (halt_poll_ns).  When that was in vain the next waits do without, the more of them the
- * more often it was.  Others who want the processor get it.  Not thread safe.
+ * more often it was.  Others who want the processor get it, and then it was in vain.  Not thread
+ * safe.
  */
 #ifndef FS_SPIN_H
 #define FS_SPIN_H

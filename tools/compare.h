@@ -24,13 +24,13 @@ struct compare {
 	uint64_t blocks;       /* that differ */
 	uint64_t first_offset; /* of the first byte that differs, if blocks > 0 */
 
-	bool failed_at_b; /* of the failure, if there was one */
-	uint64_t failed_offset;
+	bool failed_at_b;	/* of the failure, if there was one */
+	uint64_t failed_offset; /* of the piece */
 };
 
 /*
  * Compares [0, size) of both; what is missing at the end of either is zeros.  0, -ECANCELED when a
- * signal asked to stop, or a negative errno.
+ * signal asked to stop, -ENOMEM, or an error of reading one of them.
  */
 int compare_files(struct compare *compare, uint64_t size);
 

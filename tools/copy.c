@@ -178,6 +178,13 @@ int copy_finish(struct copy_piece *piece)
 
 /* ---- what pieces there are ---- */
 
+/* What is there is fast to be had; and if a guest has just written it, past it means to wait. */
+bool copy_is_cached(struct copy *copy, uint64_t offset, uint64_t nbytes)
+{
+	return copy->again || direct_is_cached(&copy->source->direct) ||
+	       cached_has(&copy->cached, copy->source->fd, offset, nbytes);
+}
+
 struct range {
 	uint64_t begin, end;
 };
@@ -200,8 +207,7 @@ static int put(struct copy *copy, const struct range *range, enum copy_kind kind
 	piece->begins = offset == range->begin;
 	piece->ends = offset + nbytes == range->end;
 	if (kind == COPY_DATA)
-		piece->cached = copy->again || direct_is_cached(&copy->source->direct) ||
-				cached_has(&copy->cached, copy->source->fd, offset, nbytes);
+		piece->cached = copy_is_cached(copy, offset, nbytes);
 	copy_ring_start(copy->ring, kind == COPY_DATA);
 	return 0;
 }

@@ -196,7 +196,7 @@ int copy_ring_read(struct copy *copy, uint64_t offset, size_t nbytes)
 		return r;
 	piece->copy = copy;
 	piece->kind = COPY_DATA;
-	piece->cached = false;
+	piece->cached = copy_is_cached(copy, offset, nbytes);
 	piece->begins = piece->ends = false;
 	piece->offset = offset;
 	piece->nbytes = nbytes;

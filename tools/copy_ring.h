@@ -3,8 +3,9 @@
  * copy_ring.h - the pieces of a copy that are under way: begun in order, carried out side by side,
  * finished in order
  *
- * Internal to copy*.c.  Calling sequence: copy_ring_next, which finishes the oldest piece if all
- * are under way; fill it in; copy_ring_start.  Not thread safe: the caller of copy_range.
+ * Internal to copy*.c, and to who reads files in an order of its own (copy_ring_read).  Calling
+ * sequence: copy_ring_next, which finishes the oldest piece if all are under way; fill it in;
+ * copy_ring_start.  Not thread safe: the caller of copy_range.
  */
 #ifndef TOOLS_COPY_RING_H
 #define TOOLS_COPY_RING_H
@@ -51,8 +52,8 @@ int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece *
 void copy_ring_start(struct copy_ring *ring, bool carry_out);
 
 /*
- * Both, with data that is to be read past the page cache and handed to copy's sink, by who has no
- * range of copy.c's.  0 or a negative errno, of earlier pieces too.
+ * Both, with data that is to be read and handed to copy's sink, by who has no range of copy.c's.  0
+ * or a negative errno, of earlier pieces too.
  */
 int copy_ring_read(struct copy *copy, uint64_t offset, size_t nbytes);
 
@@ -66,6 +67,9 @@ int copy_ring_drain(struct copy_ring *ring);
 
 /* copy.c: reads and writes a piece, as far as that may be done side by side. */
 void copy_carry_out(struct copy_piece *piece);
+
+/* Is that to be read by way of the page cache? */
+bool copy_is_cached(struct copy *copy, uint64_t offset, uint64_t nbytes);
 
 /* In steps, for who reads and writes otherwise.  Is it to be written now? */
 bool copy_has_read(struct copy_piece *piece, ssize_t got);

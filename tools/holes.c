@@ -37,12 +37,16 @@ int holes_next_data_of_two(int a_fd, int b_fd, size_t block, uint64_t offset, ui
 {
 	uint64_t a = size, a_end = size, b = size, b_end = size, first, end;
 	int r = holes_next_data(a_fd, offset, size, &a, &a_end);
+	bool at_b = r >= 0;
 
-	*ret_at_b = r >= 0;
-	if (r >= 0)
+	if (at_b)
 		r = holes_next_data(b_fd, offset, size, &b, &b_end);
-	if (r < 0 || (a == size && b == size))
-		return r < 0 ? r : 0;
+	if (r < 0) {
+		*ret_at_b = at_b;
+		return r;
+	}
+	if (a == size && b == size)
+		return 0;
 	first = a <= b ? a : b;
 	end = a <= b ? a_end : b_end;
 	*ret_first = first - first % block;

@@ -2,7 +2,7 @@
 /*
  * read_ahead.h - a file from some place to its end, many pieces of it at a time, given in order
  *
- * Past the page cache where that can be (direct.h).  Not thread safe.
+ * Past the page cache, but for what is in it, where that can be (direct.h).  Not thread safe.
  */
 #ifndef TOOLS_READ_AHEAD_H
 #define TOOLS_READ_AHEAD_H

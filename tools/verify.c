@@ -145,6 +145,8 @@ static int compare_bytes(struct verify *v, const char *path, const struct verify
 	int r = compare_files(&compare, image->size);
 
 	v->result->bytes_compared += compare.compared;
+	if (r == -ENOMEM)
+		return fail_errno(v->err, r, "compare", v->view.path, path);
 	if (r < 0)
 		return fail_read(v, compare.failed_at_b ? v->dest_path : v->view.path, path, r,
 				 compare.failed_offset);

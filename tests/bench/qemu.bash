@@ -52,6 +52,7 @@ qemu_start() {
 			--nbd-server "addr.type=unix,addr.path=$socket" \
 			--export "type=nbd,id=bits,node-name=bits,writable=on" 2>"$work/qemu.err"
 	}
+	[ -n "${qemu[0]-}" ] || fail "qemu-storage-daemon: $(cat "$work/qemu.err")"
 	# bash closes its own when the process has ended, be its last answer read or not
 	exec {qemu_out}<&"${qemu[0]}" {qemu_in}>&"${qemu[1]}"
 	# shellcheck disable=SC2154 # coproc's

@@ -464,6 +464,10 @@ START_TEST(comparing_what_cannot_be_read)
 		ck_assert_int_eq(compare_files(&compare, SIZE), -EISDIR);
 		ck_assert_int_eq(compare.failed_at_b, at_b);
 		ck_assert_uint_eq(compare.failed_offset, 3 * 65536);
+		/* and nothing of that is left under way */
+		compare.a_fd = a.fd;
+		compare.b_fd = b.fd;
+		ck_assert_int_eq(compare_files(&compare, SIZE), 0);
 		copy_ring_free(compare.ring);
 		bmf_bits_free(all);
 		file_free(&a);
