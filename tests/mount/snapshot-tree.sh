@@ -74,7 +74,7 @@ change_all() { # DIR
 	mkdir "$1/d"
 	rm -r "$1/many" "$1/empty" "$1/restored"
 	mkdir "$1/restored"
-	touch -d '2020-01-01' "$1/image" "$1/dangling" 2>/dev/null || :
+	touch -h -d '2020-01-01' "$1/image" "$1/dangling" 2>/dev/null || :
 	if [ "$(id -u)" = 0 ]; then
 		chown 1:65534 "$1/sparse"
 		rm "$1/p3"
