@@ -40,7 +40,7 @@ ln s/sub/linked s/link
 
 # a copy made by hand, with what the source hasn't; nothing but its state changes by adoption
 cp -r s d
-printf 'x' | dd of=d/a bs=1 seek=100000 conv=notrunc status=none
+client flip d/a 100000
 mkdir d/extra && echo 1 >d/extra/file && rm d/sub/b && mkdir d/sub/b
 assert_fails "$MIRRORCTL" sync s d
 assert_contains "$stderr" "mirrorctl adopt"
@@ -66,7 +66,7 @@ assert_equal_trees s d
 
 # the source loses its state: its replica is another source's now, and says what to do
 rm -rf s/.mirrorfs
-printf 'y' | dd of=s/a bs=1 seek=200000 conv=notrunc status=none
+client flip s/a 200000
 assert_fails "$MIRRORCTL" sync s d
 assert_contains "$stderr" "mirrorctl adopt"
 before=$(uuid d)
@@ -123,7 +123,7 @@ give_up() {
 	by_digest adopted 0
 }
 pending syncfs
-printf 'z' | dd of=d/a bs=1 seek=1000000 conv=notrunc status=none
+client flip d/a 1000000
 give_up
 pending fsync d/.mirrorfs/digests
 give_up

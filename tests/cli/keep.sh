@@ -54,7 +54,7 @@ for filesystem in btrfs xfs; do
 	assert_kept "$d" "${kept[@]}"
 	change s
 	must_sync 0 s "$d"
-	printf x | dd of="$d/same.raw" bs=1 seek=9 conv=notrunc status=none
+	client flip "$d/same.raw" 9
 	must_sync 3 s "$d" --keep 3
 	remember s
 	kept=("$(json .checkpoint.number)" "${kept[@]:0:2}")

@@ -66,7 +66,7 @@ refused "no checkpoint 99 is kept" "$MIRRORCTL" restore --at 99 d out
 oldest=${kept[-1]}
 delta=d/.mirrorfs/checkpoint/$oldest.delta
 cp "$delta" delta
-printf x | dd of="$delta" bs=1 seek=$(($(stat -c %s delta) / 2)) conv=notrunc status=none
+client flip "$delta" $(($(stat -c %s delta) / 2))
 refused "a kept delta" "$MIRRORCTL" restore --at "$oldest" d out
 assert_restores d "${kept[0]}"
 cp delta "$delta"
@@ -76,7 +76,7 @@ assert_restores d "$oldest"
 cp -a d copied
 assert_restores copied "$oldest"
 assert_restores copied "$(at_checkpoint d)"
-printf x | dd of=copied/same.raw bs=1 seek=9 conv=notrunc status=none
+client flip copied/same.raw 9
 refused "'copied/same.raw': somebody changed" "$MIRRORCTL" restore copied out
 rm -rf copied
 
@@ -133,7 +133,7 @@ rm -rf out
 
 # What somebody has changed is no checkpoint, and says so.
 number=$(numbers d | cut -d ' ' -f 1)
-printf x | dd of=d/a.raw bs=1 seek=9 conv=notrunc status=none
+client flip d/a.raw 9
 refused "'d/a.raw': somebody changed" "$MIRRORCTL" restore --at "$number" d out
 refused "'d/a.raw': somebody changed" "$MIRRORCTL" restore d out
 must_sync 3 s d --keep 3
@@ -156,7 +156,7 @@ at=$(at_checkpoint e)
 change s
 must_sync 0 s e --keep 2
 remember s
-printf x | dd of=e/a.raw bs=1 seek=9 conv=notrunc status=none
+client flip e/a.raw 9
 assert_restores e "$at"
 assert_restores e "$(at_checkpoint e)"
 echo "restore: $killed kills"

@@ -68,8 +68,7 @@ for damage in 'truncate -s 0' 'truncate -s 30' 'truncate -s 200' 'flip 70' 'flip
 	cp good d/.mirrorfs/replica
 	case $damage in
 	flip*)
-		printf '\377' | dd of=d/.mirrorfs/replica bs=1 seek="${damage#flip }" conv=notrunc \
-			status=none
+		client flip d/.mirrorfs/replica "${damage#flip }"
 		;;
 	magic) printf 'MFSSTATE' | dd of=d/.mirrorfs/replica conv=notrunc status=none ;;
 	*) $damage d/.mirrorfs/replica ;;

@@ -97,7 +97,7 @@ done
 
 # In place, the reason for a full copy survives.
 mode=(--in-place)
-printf 'x' | dd of=d/a.raw conv=notrunc status=none
+client flip d/a.raw 0
 kill_at pwrite64 4 || fail "not killed"
 ! complete d || fail "complete, though a full copy was killed"
 must_sync 3 s d
@@ -109,10 +109,10 @@ assert_equal_trees s d
 mkdir -p s/d
 random_file s/d/b.raw 1000000
 must_sync 0 s d
-printf 'x' | dd of=s/a.raw bs=1 seek=5 conv=notrunc status=none
+client flip s/a.raw 5
 kill_at pwrite64 4 || fail "not killed"
 ! complete d || fail "complete, though it was killed"
-printf 'y' | dd of=d/d/b.raw bs=1 seek=5 conv=notrunc status=none
+client flip d/d/b.raw 5
 must_sync 3 s d
 assert_eq "$(json '[.full_copies[] | .path, .reason] | join(" ")')" "d/b.raw replica-changed" \
 	"full copies"

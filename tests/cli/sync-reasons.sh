@@ -21,7 +21,7 @@ reasons() {
 }
 
 # somebody touched the replica
-printf 'x' | dd of=d/a conv=notrunc status=none
+client flip d/a 0
 reasons a replica-changed
 touch -d '2020-01-01' d/b
 reasons b replica-changed

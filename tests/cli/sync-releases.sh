@@ -13,7 +13,7 @@ must_sync 0 s d
 
 # It is compared by digest, and the same but for one byte: windows of 64 MiB, each of which is let go
 # of.  (ioctl 9 of 'm' is MFS_CONTROL_SNAPSHOT_RELEASE.)
-printf x | dd of=d/a bs=1 seek=5000 conv=notrunc status=none
+client flip d/a 5000
 strace -f -qq -o traced -e trace=ioctl "$MIRRORCTL" sync --json s d >sync.json || code=$?
 assert_eq "$code" 3 "exit code"
 assert_eq "$(json '.full_copies[0].by_digest')" true "compared by digest"
