@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -22,13 +23,14 @@
 #define FSTYPE "fuse.mirrorfs"
 #define FUSE_SUPER_MAGIC 0x65735546
 
-/* One line of /proc/self/mountinfo that is a mirrorfs mount. */
+/* One line of /proc/self/mountinfo. */
 struct mount_line {
 	dev_t dev;
 	char *mountpoint, *fsname; /* escaped: \040 and the like */
+	bool is_mirrorfs;
 };
 
-/* Takes a line of mountinfo apart, in place.  False if it is no mirrorfs mount. */
+/* Takes a line of mountinfo apart, in place.  False if it is none. */
 static bool parse_mount_line(char *line, struct mount_line *ret)
 {
 	unsigned int major_number, minor_number;
@@ -39,8 +41,9 @@ static bool parse_mount_line(char *line, struct mount_line *ret)
 		return false;
 	*rest = '\0';
 	word = strtok_r(rest + 3, " ", &save);
-	if (!word || strcmp(word, FSTYPE) != 0)
+	if (!word)
 		return false;
+	ret->is_mirrorfs = strcmp(word, FSTYPE) == 0;
 	ret->fsname = strtok_r(NULL, " ", &save);
 
 	word = strtok_r(line, " ", &save);
@@ -51,8 +54,8 @@ static bool parse_mount_line(char *line, struct mount_line *ret)
 	return ret->fsname && ret->mountpoint;
 }
 
-/* Calls found for each mirrorfs mount until it returns true, and returns that. */
-static bool find_mount(bool (*found)(const struct mount_line *, const void *), const void *arg)
+/* Calls found for each mount, the last one last, until it returns true, and returns that. */
+static bool find_mount(bool (*found)(const struct mount_line *, void *), void *arg)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	struct mount_line mount;
@@ -85,23 +88,28 @@ static char *unescape(char *text)
 	return text;
 }
 
-static bool has_fsname(const struct mount_line *mount, const void *fsname)
+static bool is_escaped(const char *escaped, const char *text)
 {
-	char *copy = strdup(mount->fsname);
-	bool same = copy && strcmp(unescape(copy), fsname) == 0;
+	char *copy = strdup(escaped);
+	bool same = copy && strcmp(unescape(copy), text) == 0;
 
 	free(copy);
 	return same;
 }
 
-bool mfs_places_is_mounted(const char *fsname)
+static bool has_fsname(const struct mount_line *mount, void *fsname)
 {
-	return find_mount(has_fsname, fsname);
+	return mount->is_mirrorfs && is_escaped(mount->fsname, *(const char **)fsname);
 }
 
-static bool has_dev(const struct mount_line *mount, const void *dev)
+bool mfs_places_is_mounted(const char *fsname)
 {
-	return mount->dev == *(const dev_t *)dev;
+	return find_mount(has_fsname, &fsname);
+}
+
+static bool has_dev(const struct mount_line *mount, void *dev)
+{
+	return mount->is_mirrorfs && mount->dev == *(dev_t *)dev;
 }
 
 static bool is_in_mirrorfs(int fd)
@@ -255,13 +263,49 @@ static int check(struct mfs_options *options, int source_fd, int mountpoint_fd)
 	return check_nesting(options, source_fd, mountpoint_fd);
 }
 
-static bool has_mountpoint(const struct mount_line *mount, const void *path)
-{
-	char *copy = strdup(mount->mountpoint);
-	bool same = copy && strcmp(unescape(copy), path) == 0;
+struct place {
+	const char *path;
+	bool is_mirrorfs;
+};
 
-	free(copy);
-	return same;
+/* Later ones cover earlier ones. */
+static bool see_mount(const struct mount_line *mount, void *arg)
+{
+	struct place *place = arg;
+
+	if (is_escaped(mount->mountpoint, place->path))
+		place->is_mirrorfs = mount->is_mirrorfs;
+	return false;
+}
+
+/* Is a mirrorfs seen there? */
+static bool is_covered(const char *path)
+{
+	struct place place = { .path = path };
+
+	find_mount(see_mount, &place);
+	return place.is_mirrorfs;
+}
+
+/* Not from the kernel's cache, which outlives the daemon. */
+static bool is_dead(const char *path)
+{
+	struct statx stx;
+
+	return statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &stx) < 0 &&
+	       errno == ENOTCONN;
+}
+
+/*
+ * What a daemon that was killed has left is of no use to anybody, and in the way of who starts
+ * again by himself.  Only root may unmount it without asking who had mounted it.
+ */
+static int remove_dead(const char *path)
+{
+	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		return refuse_dead("mount", path);
+	mfs_log(LOG_WARNING, "mount '%s': unmounted a dead mount, whose daemon is gone", path);
+	return 0;
 }
 
 /* Looked at first of all: with the source at the same place, that can't even be opened. */
@@ -269,21 +313,18 @@ static int check_not_mounted(const char *mountpoint)
 {
 	char *absolute = realpath(mountpoint, NULL);
 	const char *path = absolute ? absolute : mountpoint;
-	struct statx stx;
 	int r = 0;
 
-	if (find_mount(has_mountpoint, path)) {
+	while (r == 0 && is_covered(path)) {
+		if (is_dead(path)) {
+			r = remove_dead(path);
+			continue;
+		}
 		r = -EBUSY;
-		/* not from the kernel's cache, which outlives the daemon */
-		if (statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &stx) < 0 &&
-		    errno == ENOTCONN)
-			r = refuse_dead("mount", path);
-		else
-			mfs_log(LOG_ERR,
-				"mount '%s': a mirrorfs is mounted there already: to unmount it, "
-				"run "
-				"fusermount3 -u '%s'",
-				path, path);
+		mfs_log(LOG_ERR,
+			"mount '%s': a mirrorfs is mounted there already: to unmount it, run "
+			"fusermount3 -u '%s'",
+			path, path);
 	}
 	free(absolute);
 	return r;

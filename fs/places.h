@@ -3,7 +3,8 @@
  * places.h - may this source be mounted at this mount point?
  *
  * Called once, before anything is opened for good.  On refusal one line has
- * been logged, which names the place and the way out.
+ * been logged, which names the place and the way out.  A dead mirrorfs at the mount point is
+ * unmounted, if we may.
  */
 #ifndef FS_PLACES_H
 #define FS_PLACES_H

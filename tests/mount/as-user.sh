@@ -67,3 +67,12 @@ umount "$(command -v fusermount3)"
 # nothing of these failures is in the way
 user_mount "$work/source" "$work/mnt"
 as_user fusermount3 -u mnt
+
+# a dead mount is his to unmount
+user_mount "$work/source" "$work/mnt"
+kill -9 "$(as_user ./control mnt info | sed 's/.*pid \([0-9]*\).*/\1/')"
+wait_for 10 eval "! as_user ls mnt >ls.out 2>&1" || fail "it goes on"
+assert_fails user_mount "$work/source" "$work/mnt"
+assert_one_line "$stderr"
+assert_contains "$stderr" "dead mount"
+as_user fusermount3 -u mnt
