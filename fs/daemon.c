@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* daemon.c - going into the background without leaving the caller in the dark */
+/* daemon.c - not leaving who started the daemon in the dark: a terminal, or a service manager */
 #include "config.h"
 
 #include "fs/daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +31,28 @@ static void wait_for_child(int fd, pid_t child)
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+void mfs_daemon_notify(const char *state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t n = path ? strlen(path) : 0;
+	ssize_t sent;
+	int fd;
+
+	if (n == 0 || n > sizeof(address.sun_path))
+		return;
+	memcpy(address.sun_path, path, n);
+	if (path[0] == '@') /* an abstract one */
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+	(void)sent; /* who doesn't listen isn't told */
+	close(fd);
 }
 
 int mfs_daemon_begin(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * daemon.h - going into the background without leaving the caller in the dark
+ * daemon.h - not leaving who started the daemon in the dark: a terminal, or a service manager
  *
  * The child is made first and does all the work: locks, threads and the process
  * id that others see are then its own from the start.  The parent waits until the
@@ -14,6 +14,12 @@
  * parent exits when the child says it is ready (0) or ends (its exit code).
  */
 int mfs_daemon_begin(void);
+
+/*
+ * Tells a service manager (sd_notify(3): NOTIFY_SOCKET in the environment) how things are, such as
+ * "READY=1", in lines.  Does nothing where there is none, or it doesn't listen.
+ */
+void mfs_daemon_notify(const char *state);
 
 /*
  * Lets the parent go, and cuts the ties to its terminal: a session of its own, / as

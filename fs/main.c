@@ -236,7 +236,9 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 				"is "
 				"opened for writing will be copied in full",
 				options->mountpoint);
+		mfs_daemon_notify("READY=1\nSTATUS=serving");
 		r = mfs_loop(session, end_serving, fs);
+		mfs_daemon_notify("STOPPING=1\nSTATUS=saving bitmaps");
 	}
 	if (r < 0)
 		mfs_log(LOG_ERR, "serve '%s': %s", options->mountpoint, mfs_reason(r));
