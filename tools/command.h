@@ -33,6 +33,8 @@
 #define EXIT_SNAPSHOT_BROKEN 4
 #define EXIT_SIGNAL 128 /* plus the signal's number */
 
+#define COMMAND_ARGS_MAX 3
+
 /* What was given besides arguments; values belong to argv. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
@@ -64,6 +66,9 @@ extern const struct command commands[];		      /* ends with a NULL name */
 extern const struct command_option command_options[]; /* likewise */
 
 const struct command *command_find(const char *name); /* or NULL */
+
+/* Runs it with words, which end with a NULL: its exit code, or that of a usage error. */
+int command_run(const struct command *command, char *words[]);
 
 /* The value of an option, decimal.  0; or -EINVAL, and that is said. */
 int command_number(const struct command *command, const char *option, const char *text,
