@@ -109,6 +109,7 @@ scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/ben
 	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash tests/*/*.job)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
+units := $(patsubst %.in,%,$(notdir $(wildcard tools/systemd/*)))
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs := $(BUILD)/mirrorfs $(BUILD)/mirrorctl
@@ -340,21 +341,30 @@ format: ## lay out the C sources as .clang-format says
 
 # --- install
 
+# What units are made of, where they name paths of ours.
+unit = sed -e 's,@bindir@,$(bindir),g' -e 's,@sysconfdir@,$(sysconfdir),g'
+
 INSTALL ?= install
 dest_bin = $(DESTDIR)$(bindir)
 dest_man = $(DESTDIR)$(mandir)
+dest_unit = $(DESTDIR)$(unitdir)
 
 .PHONY: install uninstall
-install: all ## install programs and man pages (prefix, DESTDIR)
+install: all ## install programs, man pages and units (prefix, DESTDIR)
 	$(INSTALL) -d '$(dest_bin)' '$(dest_man)/man5' '$(dest_man)/man8'
 	$(INSTALL) -m 755 $(programs) '$(dest_bin)'
 	for page in $(pages); do \
 		$(INSTALL) -m 644 $$page '$(dest_man)/man'$${page##*.} || exit; done
+	$(INSTALL) -d '$(dest_unit)'
+	for name in $(units); do \
+		$(unit) tools/systemd/$$name* >$(BUILD)/unit && \
+		$(INSTALL) -m 644 $(BUILD)/unit '$(dest_unit)'/$$name || exit; done
 
 uninstall: ## remove what install installed
 	for program in $(notdir $(programs)); do rm -f '$(dest_bin)'/$$program || exit; done
 	for page in $(notdir $(pages)); do \
 		rm -f '$(dest_man)/man'$${page##*.}/$$page || exit; done
+	for name in $(units); do rm -f '$(dest_unit)'/$$name || exit; done
 
 # --- clean
 

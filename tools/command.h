@@ -22,6 +22,7 @@
 #define OPTION_KEEP 256u
 #define OPTION_AT 512u
 #define OPTION_THREADS 1024u
+#define OPTION_CONFIG 2048u
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -35,10 +36,10 @@
 
 #define COMMAND_ARGS_MAX 3
 
-/* What was given besides arguments; values belong to argv. */
+/* What was given besides arguments; values live as long as the verb runs. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
-	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads;
+	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config;
 };
 
 struct command {

@@ -3,14 +3,17 @@
 #include "config.h"
 
 #include "tools/command.h"
+#include "tools/config_file.h"
 #include "tools/copy.h"
 #include "tools/output.h"
 #include "tools/text.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 int command_number(const struct command *command, const char *option, const char *text,
 		   uint64_t min, uint64_t max, uint64_t *ret)
@@ -59,6 +62,17 @@ static int usage_error(const struct command *command, const char *what, const ch
 	return command->usage_status;
 }
 
+/* The option of that name, of n bytes, that the verb takes; or NULL. */
+static const struct command_option *find_name(const struct command *command, const char *name,
+					      size_t n)
+{
+	for (const struct command_option *o = command_options; o->name; o++)
+		if ((command->options & o->bit) && strlen(o->name) == n &&
+		    strncmp(o->name, name, n) == 0)
+			return o;
+	return NULL;
+}
+
 /* The option that word, "--name" or "--name=value", is; *ret_value: what is after the "=". */
 static const struct command_option *find_option(const struct command *command, const char *word,
 						const char **ret_value)
@@ -68,20 +82,20 @@ static const struct command_option *find_option(const struct command *command, c
 
 	if (strncmp(word, "--", 2) != 0)
 		return NULL;
-	for (const struct command_option *o = command_options; o->name; o++) {
-		if (!(command->options & o->bit) || strlen(o->name) != n ||
-		    strncmp(o->name, name, n) != 0)
-			continue;
-		*ret_value = name[n] ? name + n + 1 : NULL;
-		return o;
-	}
-	return NULL;
+	*ret_value = name[n] ? name + n + 1 : NULL;
+	return find_name(command, name, n);
+}
+
+/* Where its value is. */
+static const char **option_place(struct options *options, const struct command_option *option)
+{
+	return (const char **)((char *)options + option->offset);
 }
 
 /* Takes the option at *words, and moves on to its last word.  0, or the exit code of an error. */
 static int take_option(const struct command *command, char **words[], struct options *options)
 {
-	const char *value = NULL, **place;
+	const char *value = NULL;
 	const struct command_option *option = find_option(command, **words, &value);
 
 	if (!option || (!option->value && value))
@@ -93,16 +107,78 @@ static int take_option(const struct command *command, char **words[], struct opt
 		value = (*words)[1] ? *++*words : "";
 	if (!*value)
 		return usage_error(command, "a value is missing: option", option->name);
-	place = (const char **)((char *)options + option->offset);
-	*place = value;
+	*option_place(options, option) = value;
 	return 0;
 }
 
-/* Sorts words into options and arguments; "--" ends the options. */
-int command_run(const struct command *command, char *words[])
+/* ---- a file with the rest ---- */
+
+/* The argument that key, in lower case, is called in help; -1: none. */
+static int find_argument(const struct command *command, const char *key)
 {
-	char *args[COMMAND_ARGS_MAX + 1] = { NULL };
-	struct options options = { 0 };
+	const char *at = command->args;
+	size_t n;
+
+	for (int i = 0; *at; i++, at += n + strspn(at + n, " ")) {
+		n = strcspn(at, " ");
+		if (strlen(key) == n && strncasecmp(at, key, n) == 0 && islower(*key))
+			return i;
+	}
+	return -1;
+}
+
+static int fail_item(const struct command *command, const char *path,
+		     const struct config_item *item, const char *why)
+{
+	char file[TEXT_NAME], key[TEXT_NAME];
+
+	output_error("%s: '%s' line %u: '%s': %s; see mirrorfs.conf(5)", command->name,
+		     text_quote(path, file, sizeof(file)), item->line,
+		     text_quote(item->key, key, sizeof(key)), why);
+	return command->usage_status;
+}
+
+/* 0, or the exit code of an error.  What was given on the command line stays. */
+static int take_item(const struct command *command, const char *path,
+		     const struct config_item *item, char *args[], struct options *options)
+{
+	const struct command_option *option = find_name(command, item->key, strlen(item->key));
+	int argument = find_argument(command, item->key);
+	bool yes = strcmp(item->value, "yes") == 0;
+
+	if (argument >= 0) {
+		if (!args[argument])
+			args[argument] = (char *)item->value;
+		return 0;
+	}
+	if (!option || option->bit == OPTION_CONFIG)
+		return fail_item(command, path, item, "there is no such option");
+	if (!option->value && !yes && strcmp(item->value, "no") != 0)
+		return fail_item(command, path, item, "it takes yes or no");
+	if ((options->given & option->bit) || (!option->value && !yes))
+		return 0;
+	options->given |= option->bit;
+	if (option->value)
+		*option_place(options, option) = item->value;
+	return 0;
+}
+
+static int take_config(const struct command *command, const char *path,
+		       const struct config_file *file, char *args[], struct options *options)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < file->n; i++)
+		r = take_item(command, path, &file->items[i], args, options);
+	return r;
+}
+
+/* ---- all of it ---- */
+
+/* Sorts words into options and arguments; "--" ends the options.  0, or an exit code. */
+static int take_words(const struct command *command, char *words[], char *args[],
+		      struct options *options, bool *ret_help)
+{
 	bool ended = false;
 	int n = 0, r;
 
@@ -112,12 +188,9 @@ int command_run(const struct command *command, char *words[])
 			continue;
 		}
 		if (!ended && (*words)[0] == '-' && (*words)[1]) {
-			if (strcmp(*words, "--help") == 0)
-				return cmd_help(command_find("help"),
-						(char *[]){ (char *)command->name, NULL },
-						&options);
-			r = take_option(command, &words, &options);
-			if (r != 0)
+			*ret_help = strcmp(*words, "--help") == 0;
+			r = *ret_help ? 0 : take_option(command, &words, options);
+			if (r != 0 || *ret_help)
 				return r;
 			continue;
 		}
@@ -125,10 +198,46 @@ int command_run(const struct command *command, char *words[])
 			return usage_error(command, "one argument too many:", *words);
 		args[n++] = *words;
 	}
+	return 0;
+}
+
+static int run(const struct command *command, char *args[], const struct options *options)
+{
+	int n = 0;
+
+	while (n < command->max_args && args[n])
+		n++;
 	if (n < command->min_args)
 		return usage_error(command, "arguments are missing:", command->args);
 	for (int i = 0; i < n; i++)
 		if (!*args[i])
 			return usage_error(command, "an argument is empty", NULL);
-	return command->run(command, args, &options);
+	return command->run(command, args, options);
+}
+
+int command_run(const struct command *command, char *words[])
+{
+	char *args[COMMAND_ARGS_MAX + 1] = { NULL };
+	struct options options = { 0 };
+	struct config_file file = { 0 };
+	struct bmf_error err = { 0 };
+	bool help = false;
+	int r = take_words(command, words, args, &options, &help);
+
+	if (r != 0)
+		return r;
+	if (help)
+		return cmd_help(command_find("help"), (char *[]){ (char *)command->name, NULL },
+				&options);
+	if (options.given & OPTION_CONFIG) {
+		if (config_file_read(options.config, &file, &err) < 0) {
+			output_error("%s: %s", command->name, err.text);
+			return command->usage_status;
+		}
+		r = take_config(command, options.config, &file, args, &options);
+	}
+	if (r == 0)
+		r = run(command, args, &options);
+	config_file_destroy(&file);
+	return r;
 }

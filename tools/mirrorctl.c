@@ -25,6 +25,8 @@ const struct command_option command_options[] = {
 	  "which one, its number or UUID; else the replica's newest" },
 	{ "threads", OPTION_THREADS, "N", offsetof(struct options, threads),
 	  "read and write with N threads, 1 to 64 (16)" },
+	{ "config", OPTION_CONFIG, "FILE", offsetof(struct options, config),
+	  "arguments, and options that aren't given, see mirrorfs.conf(5)" },
 	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
 	  "run before the checkpoint; if it fails, nothing is done" },
 	{ "post-hook", OPTION_POST_HOOK, "CMD", offsetof(struct options, post_hook),
@@ -38,7 +40,7 @@ const struct command_option command_options[] = {
 const struct command commands[] = {
 	{ "sync", "SOURCE DEST", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_KEEP |
-		  OPTION_THREADS | OPTION_PRE_HOOK | OPTION_POST_HOOK,
+		  OPTION_THREADS | OPTION_CONFIG | OPTION_PRE_HOOK | OPTION_POST_HOOK,
 	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
