@@ -109,7 +109,7 @@ scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/ben
 	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash tests/*/*.job)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
-units := $(patsubst %.in,%,$(notdir $(wildcard tools/systemd/*)))
+units := $(wildcard tools/systemd/*.in tools/systemd/*.timer)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs := $(BUILD)/mirrorfs $(BUILD)/mirrorctl
@@ -355,16 +355,17 @@ install: all ## install programs, man pages and units (prefix, DESTDIR)
 	$(INSTALL) -m 755 $(programs) '$(dest_bin)'
 	for page in $(pages); do \
 		$(INSTALL) -m 644 $$page '$(dest_man)/man'$${page##*.} || exit; done
-	$(INSTALL) -d '$(dest_unit)'
-	for name in $(units); do \
-		$(unit) tools/systemd/$$name* >$(BUILD)/unit && \
-		$(INSTALL) -m 644 $(BUILD)/unit '$(dest_unit)'/$$name || exit; done
+	$(if $(unitdir),$(INSTALL) -d '$(dest_unit)')
+	for file in $(if $(unitdir),$(units)); do \
+		name=$${file##*/}; \
+		$(unit) $$file | $(INSTALL) -m 644 /dev/stdin '$(dest_unit)'/$${name%.in} || exit; done
 
 uninstall: ## remove what install installed
 	for program in $(notdir $(programs)); do rm -f '$(dest_bin)'/$$program || exit; done
 	for page in $(notdir $(pages)); do \
 		rm -f '$(dest_man)/man'$${page##*.}/$$page || exit; done
-	for name in $(units); do rm -f '$(dest_unit)'/$$name || exit; done
+	for file in $(if $(unitdir),$(notdir $(units:.in=))); do \
+		rm -f '$(dest_unit)'/$$file || exit; done
 
 # --- clean
 

@@ -17,7 +17,8 @@ int mfs_daemon_begin(void);
 
 /*
  * Tells a service manager (sd_notify(3): NOTIFY_SOCKET in the environment) how things are, such as
- * "READY=1", in lines.  Does nothing where there is none, or it doesn't listen.
+ * "READY=1", in lines.  Of a process in the foreground: another isn't its own.  Does nothing where
+ * there is none, or it doesn't listen.
  */
 void mfs_daemon_notify(const char *state);
 

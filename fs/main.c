@@ -228,6 +228,8 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 		if (!options->foreground) {
 			mfs_log_to_syslog();
 			mfs_daemon_ready();
+		} else {
+			mfs_daemon_notify("READY=1\nSTATUS=serving");
 		}
 		mfs_log(LOG_INFO, "mount '%s': serving '%s'", options->mountpoint, options->source);
 		if (fs->notrack)
@@ -236,9 +238,9 @@ static int serve(struct mfs *fs, struct fuse_session *session, const struct mfs_
 				"is "
 				"opened for writing will be copied in full",
 				options->mountpoint);
-		mfs_daemon_notify("READY=1\nSTATUS=serving");
 		r = mfs_loop(session, end_serving, fs);
-		mfs_daemon_notify("STOPPING=1\nSTATUS=saving bitmaps");
+		if (options->foreground)
+			mfs_daemon_notify("STOPPING=1\nSTATUS=saving bitmaps");
 	}
 	if (r < 0)
 		mfs_log(LOG_ERR, "serve '%s': %s", options->mountpoint, mfs_reason(r));

@@ -8,7 +8,6 @@
 #include "tools/output.h"
 #include "tools/text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -113,6 +112,8 @@ static int take_option(const struct command *command, char **words[], struct opt
 
 /* ---- a file with the rest ---- */
 
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 /* The argument that key, in lower case, is called in help; -1: none. */
 static int find_argument(const struct command *command, const char *key)
 {
@@ -121,8 +122,8 @@ static int find_argument(const struct command *command, const char *key)
 
 	for (int i = 0; *at; i++, at += n + strspn(at + n, " ")) {
 		n = strcspn(at, " ");
-		if (strlen(key) == n && strncasecmp(at, key, n) == 0 && islower(*key))
-			return i;
+		if (strlen(key) == n && strncasecmp(at, key, n) == 0)
+			return strpbrk(key, UPPER) ? -1 : i;
 	}
 	return -1;
 }
@@ -230,6 +231,9 @@ int command_run(const struct command *command, char *words[])
 		return cmd_help(command_find("help"), (char *[]){ (char *)command->name, NULL },
 				&options);
 	if (options.given & OPTION_CONFIG) {
+		if (args[0] && !args[command->min_args - 1])
+			return usage_error(
+				command, "all arguments, or none besides --config:", command->args);
 		if (config_file_read(options.config, &file, &err) < 0) {
 			output_error("%s: %s", command->name, err.text);
 			return command->usage_status;

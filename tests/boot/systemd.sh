@@ -96,11 +96,17 @@ checks() {
 	systemctl list-timers | grep mirrorctl-sync@nightly.timer
 
 	# one that fails is seen to have failed
-	! systemctl start mirrorctl-sync@nonsense
+	if systemctl start mirrorctl-sync@nonsense; then false; fi
 	[ "$(systemctl show -P ExecMainStatus mirrorctl-sync@nonsense)" = 2 ]
 
+	# killed while guests are frozen, they are thawed
+	systemctl start --no-block mirrorctl-sync@hooked
+	wait_for test -e /frozen
+	kill -9 "$(systemctl show -P MainPID mirrorctl-sync@hooked)"
+	wait_for test ! -e /frozen
+
 	systemctl stop mirrorfs@srv-images
-	! mounted /srv/images
+	if mounted /srv/images; then false; fi
 	[ "$(systemctl show -P Result mirrorfs@srv-images)" = success ]
 	[ "$(cat /srv/images/disk.raw)" = "$(cat /srv/backup/images/disk.raw)" ]
 
@@ -118,9 +124,13 @@ cat >root/etc/mirrorfs/nightly.conf <<'EOF'
 source = /srv/images
 dest = /srv/backup/images
 EOF
+cat - root/etc/mirrorfs/nightly.conf >root/etc/mirrorfs/hooked.conf <<'EOF'
+pre-hook = touch /frozen; sleep 2
+post-hook = rm /frozen
+EOF
 echo "dest = /nowhere" >root/etc/mirrorfs/nonsense.conf
 echo "/srv/other/images /srv/other/images fuse.mirrorfs defaults,nofail 0 0" >root/etc/fstab
-mkdir root/etc/systemd/system/mirrorfs@srv-images.service.d
+mkdir -p root/etc/systemd/system/mirrorfs@srv-images.service.d
 cat >root/etc/systemd/system/mirrorfs@srv-images.service.d/options.conf <<'EOF'
 [Service]
 Environment="MIRRORFS_OPTIONS=-o save_interval=1"
@@ -152,7 +162,7 @@ assert_eq "$(systemd-escape --path --template=mirrorfs@.service /srv/images)" \
 	mirrorfs@srv-images.service "the unit's name"
 
 echo "boot"
-timeout 120 systemd-nspawn --quiet --register=no --keep-unit --resolv-conf=off --timezone=off \
+timeout -k 10 120 systemd-nspawn --quiet --register=no --keep-unit --resolv-conf=off --timezone=off \
 	--link-journal=no --console=pipe --directory="$work/root" --bind=/dev/fuse \
 	--bind="$work/source:/srv/images" --bind="$work/other:/srv/other" \
 	--bind="$work/backup:/srv/backup" --bind="$work/state:/state" \

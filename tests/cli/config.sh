@@ -33,6 +33,9 @@ assert_eq "$(cat hook)" mine "pre-hook of the command line"
 "$MIRRORCTL" sync --config c.conf other e >out
 assert_equal_trees other e
 [ "$(cat hook)" != mine ] || fail "the file's hook wasn't run"
+assert_fails "$MIRRORCTL" sync --config c.conf other
+assert_eq "$code" 2 "one argument: exit code"
+assert_contains "$stderr" "all arguments, or none"
 config "source = $work/s" 'json = yes' 'dry-run = yes'
 "$MIRRORCTL" sync --config c.conf other f | jq -e '.dry_run and .images_changed == 1' >out ||
 	fail "yes is no"
@@ -48,8 +51,10 @@ config "${dest[@]}" 'deep = yes' # of another verb
 refuses "line 3: 'deep'"
 config "${dest[@]}" 'config = c.conf'
 refuses "line 3: 'config'"
-config "${dest[@]}" 'Source = x'
-refuses "line 3: 'Source'"
+for key in Source sOURCE SOURCE; do
+	config "${dest[@]}" "$key = x"
+	refuses "line 3: '$key'"
+done
 config "${dest[@]}" 'in-place = 1'
 refuses "line 3: 'in-place': it takes yes or no"
 config "${dest[@]}" 'keep = many'
