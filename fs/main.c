@@ -17,6 +17,8 @@
 #include "fs/log.h"
 #include "fs/loop.h"
 #include "fs/options.h"
+#include "fs/dead_mount.h"
+#include "fs/mounts.h"
 #include "fs/places.h"
 
 #include <errno.h>
@@ -73,7 +75,7 @@ static int open_source_patiently(struct mfs *fs, const struct mfs_options *optio
 	for (int waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
 		r = bmf_source_open(fs->io, fs->source_fd, source_options, &fs->source, err);
 		if (r != -EBUSY || waited_ms >= LOCK_WAIT_MS ||
-		    mfs_places_is_mounted(options->fsname))
+		    mfs_mounts_has_fsname(options->fsname))
 			return r;
 		nanosleep(&poll, NULL);
 	}
@@ -178,6 +180,16 @@ static int mount_session(struct fuse_session *session, const char *mountpoint)
 	const char *why;
 	int r;
 
+	if (mfs_dead_mount_is_at(mountpoint)) {
+		r = mfs_dead_mount_remove(mountpoint);
+		if (r < 0) {
+			mfs_log(LOG_ERR, "mount '%s': unmount a dead mount: %s", mountpoint,
+				mfs_reason(r));
+			return r;
+		}
+		mfs_log(LOG_WARNING, "mount '%s': in place of a dead mount, whose daemon is gone",
+			mountpoint);
+	}
 	mfs_log_capture_begin();
 	r = fuse_session_mount(session, mountpoint);
 	why = mfs_log_capture_end();

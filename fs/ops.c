@@ -62,8 +62,12 @@ void mfs_reply_node(fuse_req_t req, struct mfs_node *node, const struct stat *st
 		mfs_node_forget(fs, node, 1);
 }
 
+/* ENOTCONN is what the kernel says of a mount that nobody serves, and so it means that
+ * (dead_mount.h). */
 void mfs_reply(fuse_req_t req, int r)
 {
+	if (r == -ENOTCONN)
+		r = -EIO;
 	fuse_reply_err(req, r < 0 ? -r : 0);
 }
 

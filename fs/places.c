@@ -5,112 +5,20 @@
 #include "fs/places.h"
 
 #include "bitmapfile/store.h"
+#include "fs/dead_mount.h"
 #include "fs/log.h"
+#include "fs/mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define FSTYPE "fuse.mirrorfs"
 #define FUSE_SUPER_MAGIC 0x65735546
-
-/* One line of /proc/self/mountinfo. */
-struct mount_line {
-	dev_t dev;
-	char *mountpoint, *fsname; /* escaped: \040 and the like */
-	bool is_mirrorfs;
-};
-
-/* Takes a line of mountinfo apart, in place.  False if it is none. */
-static bool parse_mount_line(char *line, struct mount_line *ret)
-{
-	unsigned int major_number, minor_number;
-	char *rest, *word, *save = NULL;
-
-	rest = strstr(line, " - ");
-	if (!rest || sscanf(line, "%*u %*u %u:%u", &major_number, &minor_number) != 2)
-		return false;
-	*rest = '\0';
-	word = strtok_r(rest + 3, " ", &save);
-	if (!word)
-		return false;
-	ret->is_mirrorfs = strcmp(word, FSTYPE) == 0;
-	ret->fsname = strtok_r(NULL, " ", &save);
-
-	word = strtok_r(line, " ", &save);
-	for (int field = 1; word && field < 5; field++)
-		word = strtok_r(NULL, " ", &save);
-	ret->mountpoint = word;
-	ret->dev = makedev(major_number, minor_number);
-	return ret->fsname && ret->mountpoint;
-}
-
-/* Calls found for each mount, the last one last, until it returns true, and returns that. */
-static bool find_mount(bool (*found)(const struct mount_line *, void *), void *arg)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	struct mount_line mount;
-	char *line = NULL;
-	size_t size = 0;
-	bool result = false;
-
-	while (!result && f && getline(&line, &size, f) >= 0)
-		result = parse_mount_line(line, &mount) && found(&mount, arg);
-	free(line);
-	if (f)
-		fclose(f);
-	return result;
-}
-
-/* Undoes mountinfo's octal escapes in place. */
-static char *unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3') {
-			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = '\0';
-	return text;
-}
-
-static bool is_escaped(const char *escaped, const char *text)
-{
-	char *copy = strdup(escaped);
-	bool same = copy && strcmp(unescape(copy), text) == 0;
-
-	free(copy);
-	return same;
-}
-
-static bool has_fsname(const struct mount_line *mount, void *fsname)
-{
-	return mount->is_mirrorfs && is_escaped(mount->fsname, *(const char **)fsname);
-}
-
-bool mfs_places_is_mounted(const char *fsname)
-{
-	return find_mount(has_fsname, &fsname);
-}
-
-static bool has_dev(const struct mount_line *mount, void *dev)
-{
-	return mount->is_mirrorfs && mount->dev == *(dev_t *)dev;
-}
 
 static bool is_in_mirrorfs(int fd)
 {
@@ -118,7 +26,7 @@ static bool is_in_mirrorfs(int fd)
 	struct stat st;
 
 	return fstatfs(fd, &sfs) == 0 && sfs.f_type == FUSE_SUPER_MAGIC && fstat(fd, &st) == 0 &&
-	       find_mount(has_dev, &st.st_dev);
+	       mfs_mounts_has_dev(st.st_dev);
 }
 
 static int refuse(int code, const char *verb, const char *path, const char *reason)
@@ -131,7 +39,7 @@ static int refuse(int code, const char *verb, const char *path, const char *reas
 static int refuse_dead(const char *verb, const char *path)
 {
 	mfs_log(LOG_ERR,
-		"%s '%s': it is a dead mount, its daemon is gone: first run fusermount3 -u '%s'",
+		"%s '%s': it is a dead mount, its daemon is gone: first run fusermount3 -u -z '%s'",
 		verb, path, path);
 	return -ENOTCONN;
 }
@@ -263,91 +171,58 @@ static int check(struct mfs_options *options, int source_fd, int mountpoint_fd)
 	return check_nesting(options, source_fd, mountpoint_fd);
 }
 
-struct place {
-	const char *path;
-	bool is_mirrorfs;
+/* What is looked at, and what comes of it. */
+struct look {
+	struct mfs_options *options;
+	int source_fd;
+	int r;
 };
 
-/* Later ones cover earlier ones. */
-static bool see_mount(const struct mount_line *mount, void *arg)
+static void look(void *arg)
 {
-	struct place *place = arg;
+	struct look *look = arg;
+	struct mfs_options *options = look->options;
+	int mountpoint_fd = -1;
 
-	if (is_escaped(mount->mountpoint, place->path))
-		place->is_mirrorfs = mount->is_mirrorfs;
-	return false;
-}
-
-/* Is a mirrorfs seen there? */
-static bool is_covered(const char *path)
-{
-	struct place place = { .path = path };
-
-	find_mount(see_mount, &place);
-	return place.is_mirrorfs;
-}
-
-/* Not from the kernel's cache, which outlives the daemon. */
-static bool is_dead(const char *path)
-{
-	struct statx stx;
-
-	return statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &stx) < 0 &&
-	       errno == ENOTCONN;
-}
-
-/*
- * What a daemon that was killed has left is of no use to anybody, and in the way of who starts
- * again by himself.  Only root may unmount it without asking who had mounted it.
- */
-static int remove_dead(const char *path)
-{
-	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-		return refuse_dead("mount", path);
-	mfs_log(LOG_WARNING, "mount '%s': unmounted a dead mount, whose daemon is gone", path);
-	return 0;
+	look->r = open_place("open source", options->source, O_RDONLY, &look->source_fd);
+	if (look->r < 0)
+		return;
+	look->r = open_place("mount", options->mountpoint, O_PATH, &mountpoint_fd);
+	if (look->r == 0)
+		look->r = check(options, look->source_fd, mountpoint_fd);
+	if (mountpoint_fd >= 0)
+		close(mountpoint_fd);
+	if (look->r < 0)
+		close(look->source_fd);
 }
 
 /* Looked at first of all: with the source at the same place, that can't even be opened. */
-static int check_not_mounted(const char *mountpoint)
+static int look_at_places(const char *path, struct look *ret)
 {
-	char *absolute = realpath(mountpoint, NULL);
-	const char *path = absolute ? absolute : mountpoint;
-	int r = 0;
-
-	while (r == 0 && is_covered(path)) {
-		if (is_dead(path)) {
-			r = remove_dead(path);
-			continue;
-		}
-		r = -EBUSY;
+	if (!mfs_mounts_is_seen_at(path)) {
+		look(ret);
+		return ret->r;
+	}
+	if (!mfs_dead_mount_is_at(path)) {
 		mfs_log(LOG_ERR,
 			"mount '%s': a mirrorfs is mounted there already: to unmount it, run "
 			"fusermount3 -u '%s'",
 			path, path);
+		return -EBUSY;
 	}
-	free(absolute);
-	return r;
+	if (mfs_dead_mount_look_beneath(path, look, ret) < 0)
+		return refuse_dead("mount", path);
+	return ret->r;
 }
 
 int mfs_places_open(struct mfs_options *options, int *ret_source_fd)
 {
-	int source_fd = -1, mountpoint_fd = -1;
-	int r;
+	char *absolute = realpath(options->mountpoint, NULL);
+	struct look look = { .options = options, .source_fd = -1 };
+	int r = look_at_places(absolute ? absolute : options->mountpoint, &look);
 
-	r = check_not_mounted(options->mountpoint);
+	free(absolute);
 	if (r == 0)
-		r = open_place("open source", options->source, O_RDONLY, &source_fd);
-	if (r < 0)
-		return r;
-	r = open_place("mount", options->mountpoint, O_PATH, &mountpoint_fd);
-	if (r == 0)
-		r = check(options, source_fd, mountpoint_fd);
-	if (mountpoint_fd >= 0)
-		close(mountpoint_fd);
-	if (r < 0)
-		close(source_fd);
-	else
-		*ret_source_fd = source_fd;
+		*ret_source_fd = look.source_fd;
 	return r;
 }

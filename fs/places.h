@@ -3,25 +3,19 @@
  * places.h - may this source be mounted at this mount point?
  *
  * Called once, before anything is opened for good.  On refusal one line has
- * been logged, which names the place and the way out.  A dead mirrorfs at the mount point is
- * unmounted, if we may.
+ * been logged, which names the place and the way out.
  */
 #ifndef FS_PLACES_H
 #define FS_PLACES_H
 
 #include "fs/options.h"
 
-#include <stdbool.h>
-
 /*
  * Makes both paths absolute in *options and returns through *ret_source_fd a
  * descriptor of the source directory, for reading, that the caller closes.  It is
  * opened before the mount, so it stays what lies under a mount over the source
- * itself.  0 or -errno.
+ * itself.  A dead mount there may still be in the way (dead_mount.h).  0 or -errno.
  */
 int mfs_places_open(struct mfs_options *options, int *ret_source_fd);
-
-/* Is there a mirrorfs mount in this mount namespace whose fsname is this? */
-bool mfs_places_is_mounted(const char *fsname);
 
 #endif

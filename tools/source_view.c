@@ -31,9 +31,10 @@ static int open_given(const char *path, struct bmf_error *err)
 		return fd;
 	switch (errno) {
 	case ENOTCONN:
-		return fail_text(err, -ENOTCONN, "open source", path, NULL,
-				 "its mirrorfs is dead; unmount it (fusermount3 -u, or umount) "
-				 "and try again");
+		return fail_text(
+			err, -ENOTCONN, "open source", path, NULL,
+			"its mirrorfs is dead; unmount it (fusermount3 -u -z, or umount -l) "
+			"and try again");
 	case ENOTDIR:
 		return fail_text(err, -ENOTDIR, "open source", path, NULL,
 				 "not a directory; give the directory that holds the images");

@@ -77,9 +77,13 @@ for mnt in mnt source; do
 	kill -9 "${daemon_of[$work/$mnt]}"
 	wait "${daemon_of[$work/$mnt]}" 2>/dev/null || true
 	if [ "$(id -u)" = 0 ]; then
+		# until then nobody gets past it
+		assert_fails "$MIRRORFS" "$work/source" "$work/$mnt" -o no_such_option
+		assert_fails ls "$mnt"
+		assert_contains "$stderr" "not connected"
 		"$MIRRORFS" "$work/source" "$work/$mnt" 2>err || fail "not mounted again: $(cat err)"
 		assert_one_line "$(cat err)"
-		assert_contains "$(cat err)" "mount '$work/$mnt': unmounted a dead mount"
+		assert_contains "$(cat err)" "mount '$work/$mnt': in place of a dead mount"
 		assert_eq "$(grep -c " $work/$mnt fuse.mirrorfs " /proc/self/mounts)" 1 "mounts"
 		assert_eq "$(cat "$mnt/file")" before
 		fusermount3 -u "$mnt"
@@ -87,8 +91,8 @@ for mnt in mnt source; do
 		assert_fails "$MIRRORFS" "$work/source" "$work/$mnt"
 		assert_one_line "$stderr"
 		assert_contains "$stderr" "dead mount"
-		assert_contains "$stderr" "fusermount3 -u '$work/$mnt'"
-		fusermount3 -u "$mnt"
+		assert_contains "$stderr" "fusermount3 -u -z '$work/$mnt'"
+		fusermount3 -u -z "$mnt"
 	fi
 	exec 9<&-
 	mount_source source "$mnt"
@@ -102,8 +106,10 @@ if [ "$(id -u)" = 0 ]; then
 	cleanup_fn umount -q -l "$work/mnt"
 	kill -9 "${daemon_of[$work/mnt]}"
 	wait "${daemon_of[$work/mnt]}" 2>/dev/null || true
-	mount_source source mnt
-	unmount mnt
+	"$MIRRORFS" "$work/source" "$work/mnt"
+	fusermount3 -u mnt
 	umount mnt
+	assert_fails ls mnt
+	assert_contains "$stderr" "not connected"
 	fusermount3 -u mnt
 fi
