@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "fs/daemon.h"
+#include "fs/dead_mount.h"
 #include "fs/dentries.h"
 #include "fs/dispatch.h"
 #include "fs/fs.h"
@@ -16,9 +17,8 @@
 #include "fs/killpriv.h"
 #include "fs/log.h"
 #include "fs/loop.h"
-#include "fs/options.h"
-#include "fs/dead_mount.h"
 #include "fs/mounts.h"
+#include "fs/options.h"
 #include "fs/places.h"
 
 #include <errno.h>
