@@ -19,8 +19,7 @@
 struct listing {
 	const struct options *options;
 	unsigned int threads;
-	json_t *found; /* with OPTION_JSON */
-	struct progress progress;
+	json_t *found;		    /* with OPTION_JSON */
 	struct scrub_repair repair; /* with OPTION_REPAIR */
 	int error;		    /* of noting something to be repaired */
 };
@@ -49,7 +48,7 @@ static void tell(struct listing *listing, const struct scrub_found *found,
 	if (listing->found) {
 		json_array_append_new(listing->found, found_json(found, left));
 	} else if (!(listing->options->given & OPTION_QUIET)) {
-		progress_end(&listing->progress);
+		progress_clear();
 		printf("%s: offset %" PRIu64 ", %" PRIu64 " bytes: %s%s%s\n",
 		       text_quote(found->image->path, quoted, sizeof(quoted)), found->offset,
 		       found->nbytes, scrub_text(found->what), left ? ": " : "",
@@ -70,11 +69,6 @@ static void on_found(void *arg, const struct scrub_found *found)
 static void on_done(void *arg, const struct scrub_found *part, enum scrub_left left)
 {
 	tell(arg, part, &left);
-}
-
-static void on_progress(void *arg, uint64_t done, uint64_t total)
-{
-	progress_update(&((struct listing *)arg)->progress, done, total);
 }
 
 static int print_json(const struct replica *replica, const struct scrub_result *result,
@@ -148,7 +142,6 @@ static int scrub(struct replica *replica, struct listing *listing, struct bmf_er
 {
 	struct scrub_options options = { .threads = listing->threads,
 					 .found = on_found,
-					 .progress = on_progress,
 					 .arg = listing };
 	struct scrub_result result;
 	int r;
@@ -156,11 +149,10 @@ static int scrub(struct replica *replica, struct listing *listing, struct bmf_er
 	if (!replica->manifest.complete)
 		return fail_text(err, -EUCLEAN, "scrub", replica->path, NULL, "%s: sync it first",
 				 manifest_why_incomplete(&replica->manifest));
-	progress_begin(&listing->progress, "proving", !(listing->options->given & OPTION_QUIET));
 	r = scrub_run(replica, &options, &result, err);
 	if (r == 0)
 		r = repair(replica, listing, err);
-	progress_end(&listing->progress);
+	progress_clear();
 	return r < 0 ? r : report(listing, replica, &result);
 }
 

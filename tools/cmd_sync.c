@@ -17,11 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void on_progress(void *arg, uint64_t done, uint64_t total)
-{
-	progress_update(arg, done, total);
-}
-
 /* A guest may be frozen still: that is said at once, whatever else is printed. */
 static void on_alert(void *arg, const char *text)
 {
@@ -172,15 +167,12 @@ static int report(const struct sync_result *result, const struct options *option
 
 int cmd_sync(const struct command *command, char *const args[], const struct options *options)
 {
-	struct progress progress;
 	struct sync_options sync_options = { .dry_run = options->given & OPTION_DRY_RUN,
 					     .in_place = options->given & OPTION_IN_PLACE,
 					     .keeps = options->given & OPTION_KEEP,
 					     .pre_hook = options->pre_hook,
 					     .post_hook = options->post_hook,
-					     .alert = on_alert,
-					     .progress = on_progress,
-					     .progress_arg = &progress };
+					     .alert = on_alert };
 	struct sync_result result;
 	char name[TEXT_NAME];
 	struct bmf_error err;
@@ -191,9 +183,8 @@ int cmd_sync(const struct command *command, char *const args[], const struct opt
 	    command_threads(command, options, &sync_options.threads) < 0)
 		return EXIT_USAGE;
 	stop_catch();
-	progress_begin(&progress, "copying", !(options->given & (OPTION_QUIET | OPTION_DRY_RUN)));
 	r = sync_run(args[0], args[1], &sync_options, &result, &err);
-	progress_end(&progress);
+	progress_clear();
 	if (r == -ECANCELED && stop_signal()) {
 		output_error("sync to '%s': stopped by a signal; the next sync makes it good",
 			     text_quote(args[1], name, sizeof(name)));

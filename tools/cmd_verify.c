@@ -16,7 +16,6 @@
 struct listing {
 	const struct options *options;
 	json_t *differences; /* with OPTION_JSON */
-	struct progress progress;
 };
 
 static void on_difference(void *arg, const char *path, const char *what, const char *text)
@@ -32,14 +31,9 @@ static void on_difference(void *arg, const char *path, const char *what, const c
 		json_put_text(item, "text", text);
 		json_array_append_new(listing->differences, item);
 	} else if (!(listing->options->given & OPTION_QUIET)) {
-		progress_end(&listing->progress);
+		progress_clear();
 		printf("%s: %s\n", *path ? text_quote(path, quoted, sizeof(quoted)) : ".", text);
 	}
-}
-
-static void on_progress(void *arg, uint64_t done, uint64_t total)
-{
-	progress_update(&((struct listing *)arg)->progress, done, total);
 }
 
 static int print_json(const struct verify_result *result, json_t *differences)
@@ -96,7 +90,6 @@ int cmd_verify(const struct command *command, char *const args[], const struct o
 	struct listing listing = { .options = options };
 	struct verify_options verify_options = { .deep = options->given & OPTION_DEEP,
 						 .differs = on_difference,
-						 .progress = on_progress,
 						 .arg = &listing };
 	struct verify_result result;
 	struct bmf_error err;
@@ -107,9 +100,8 @@ int cmd_verify(const struct command *command, char *const args[], const struct o
 	stop_catch();
 	if (options->given & OPTION_JSON)
 		listing.differences = json_array();
-	progress_begin(&listing.progress, "comparing", !(options->given & OPTION_QUIET));
 	r = verify_run(args[0], args[1], &verify_options, &result, &err);
-	progress_end(&listing.progress);
+	progress_clear();
 	status = r < 0 ? output_failure(command->name, args[1], NULL, EXIT_VERIFY_ERROR, r, &err)
 		       : report(&listing, &result);
 	json_decref(listing.differences);

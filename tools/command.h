@@ -23,6 +23,7 @@
 #define OPTION_AT 512u
 #define OPTION_THREADS 1024u
 #define OPTION_CONFIG 2048u
+#define OPTION_PROGRESS (1u << 18)
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -39,7 +40,7 @@
 /* What was given besides arguments; values live as long as the verb runs. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
-	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config;
+	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config, *progress;
 };
 
 struct command {
@@ -78,6 +79,14 @@ int command_number(const struct command *command, const char *option, const char
 /* That of --threads; 0 if it wasn't given.  Likewise. */
 int command_threads(const struct command *command, const struct options *options,
 		    unsigned int *ret);
+
+/*
+ * command_process.c: what options say of the process itself, as long as the verb runs.  0; or
+ * -EINVAL, and that is said.
+ */
+int command_begin(const struct command *command, const struct options *options);
+/* status: the verb's exit code. */
+void command_end(int status);
 
 int cmd_sync(const struct command *command, char *const args[], const struct options *options);
 int cmd_status(const struct command *command, char *const args[], const struct options *options);

@@ -204,7 +204,7 @@ static int take_words(const struct command *command, char *words[], char *args[]
 
 static int run(const struct command *command, char *args[], const struct options *options)
 {
-	int n = 0;
+	int n = 0, status;
 
 	while (n < command->max_args && args[n])
 		n++;
@@ -213,7 +213,11 @@ static int run(const struct command *command, char *args[], const struct options
 	for (int i = 0; i < n; i++)
 		if (!*args[i])
 			return usage_error(command, "an argument is empty", NULL);
-	return command->run(command, args, options);
+	if (command_begin(command, options) < 0)
+		return command->usage_status;
+	status = command->run(command, args, options);
+	command_end(status);
+	return status;
 }
 
 int command_run(const struct command *command, char *words[])

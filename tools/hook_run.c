@@ -44,8 +44,14 @@ static void set_environment(const struct hook_scene *scene)
 
 void hook_exec(const struct hook_scene *scene, const char *command)
 {
+	sigset_t usr1;
+
 	set_environment(scene);
 	signal(SIGPIPE, SIG_DFL);
+	/* it is blocked here, for progress.c */
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
 	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	_exit(127);
 }

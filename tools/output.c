@@ -4,6 +4,7 @@
 
 #include "tools/command.h"
 #include "tools/output.h"
+#include "tools/progress.h"
 #include "tools/stop.h"
 #include "tools/text.h"
 
@@ -23,6 +24,7 @@ void output_error(const char *format, ...)
 {
 	va_list args;
 
+	progress_clear();
 	fputs("mirrorctl: ", stderr);
 	va_start(args, format);
 	vfprintf(stderr, format, args);

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * progress.h - one line on a terminal that tells how far the work is
+ * progress.h - what this process is doing and how far it is, for whoever wants to know
  *
- * Written to stderr a few times a second, never wider than the terminal, and erased at the
- * end.  Nothing at all when stderr is no terminal.  Not thread safe.
+ * Process-wide, as stop.h.  Engines say where they are; nothing comes of that unless a verb has
+ * begun to tell.  Then a thread of its own does so on stderr, also while all others wait for a
+ * lock, a hook or a disk:
+ *
+ *   - a line on a terminal, never wider than it, and erased at the end;
+ *   - or events, a JSON object a line (mirrorctl-sync(8) describes them);
+ *   - and at each SIGUSR1 one line or event at once, whatever else is told.
+ *
+ * SIGUSR1 is blocked in all threads from progress_begin() on, so that it interrupts nobody; who
+ * starts another program lets it through again.
+ *
+ * Thread safe, but for begin and end, which are the main thread's.
  */
 #ifndef TOOLS_PROGRESS_H
 #define TOOLS_PROGRESS_H
@@ -11,19 +21,47 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct progress {
-	const char *verb; /* "copying" */
-	bool enabled, shown;
-	int64_t begin_ns, last_ns;
+enum progress_phase {
+	PROGRESS_OPENING,
+	PROGRESS_WAITING, /* for a lock */
+	PROGRESS_HOOK,
+	PROGRESS_CHECKPOINT,
+	PROGRESS_PLANNING,
+	PROGRESS_COPYING,
+	PROGRESS_COMMITTING,
+	PROGRESS_PUBLISHING,
+	PROGRESS_KEEPING, /* the tree of a checkpoint */
+	PROGRESS_PROVING,
+	PROGRESS_REPAIRING,
+	PROGRESS_COMPARING,
+	PROGRESS_RESTORING,
 };
 
-/* wanted: false turns it off for good. */
-void progress_begin(struct progress *progress, const char *verb, bool wanted);
-void progress_update(struct progress *progress, uint64_t done, uint64_t total);
-void progress_end(struct progress *progress);
+enum progress_how {
+	PROGRESS_NONE, /* but when asked by SIGUSR1 */
+	PROGRESS_LINE, /* if stderr is a terminal that can erase it again */
+	PROGRESS_EVENTS,
+};
 
-/* The line as it would be shown, at most columns wide; text has room for size bytes. */
-char *progress_format(const char *verb, uint64_t done, uint64_t total, double seconds,
-		      unsigned int columns, char *text, unsigned long size);
+/* verb is borrowed until the end. */
+void progress_begin(const char *verb, enum progress_how how);
+
+/* status: the exit code.  No error if it wasn't begun. */
+void progress_end(int status);
+
+/* From now on; nothing of it is done yet.  Returns the phase that there was. */
+enum progress_phase progress_enter(enum progress_phase phase);
+
+/* The image that it is about by now, relative to the top. */
+void progress_image(const char *path);
+
+/* Bytes since the phase was entered, and how many there will be; total 0: nobody knows. */
+void progress_update(uint64_t done, uint64_t total);
+
+/* For who doesn't count: so many more. */
+void progress_add(uint64_t nbytes);
+
+/* Something is about to be printed: the line makes room for it. */
+void progress_clear(void);
 
 #endif

@@ -27,6 +27,7 @@
 #include "tools/fail.h"
 #include "tools/full.h"
 #include "tools/journal.h"
+#include "tools/progress.h"
 #include "tools/publish_internal.h"
 #include "tools/reverse.h"
 #include "tools/text.h"
@@ -71,6 +72,8 @@ static int check_journal(struct publish *p)
 	struct bmf_error why = { 0 };
 	int r = stream_verify(p->fd, &expect, &p->header, NULL, &why);
 
+	if (r == -ECANCELED)
+		return r;
 	if (r < 0)
 		return fail_text(p->err, r, "publish update of", p->replica->path, NULL,
 				 "%s; if it can't be had back: " GIVE_UP,
@@ -223,6 +226,7 @@ int publish(struct replica *replica, unsigned int threads, struct publish_report
 	if (p.fd < 0)
 		return publish_failed(&p, p.fd, "open journal of", NULL);
 	ret->found = true;
+	progress_enter(PROGRESS_PUBLISHING);
 	p.digests_fd = replica_open_digests(replica);
 	r = p.digests_fd < 0 ? publish_failed(&p, p.digests_fd, "open digests of", NULL)
 			     : check_journal(&p);

@@ -4,6 +4,7 @@
 
 #include "tools/copy.h"
 #include "tools/counterpart.h"
+#include "tools/progress.h"
 #include "tools/publish_internal.h"
 #include "tools/stop.h"
 #include "tools/text.h"
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct plan_node *node_of(struct publish *p, uint64_t index)
@@ -74,16 +76,20 @@ static int put_extent(struct publish *p, struct copy *copy, const struct plan_no
 static int read_contents(struct publish *p, struct stream_reader *reader, struct copy *copy)
 {
 	const struct plan_node *node = NULL;
+	struct stat st;
 	struct stream_record record;
+	uint64_t nbytes = fstat(p->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 	int r;
 
 	do {
-		r = stream_next(reader, &record, p->err);
+		r = stop_signal() ? -ECANCELED : stream_next(reader, &record, p->err);
 		if (r < 0)
 			return r;
+		progress_update(record.offset, nbytes);
 		switch (record.type) {
 		case STREAM_CONTENT:
 			node = node_of(p, record.content.node);
+			progress_image(node->source->first->path);
 			r = begin_file(p, copy, &record);
 			break;
 		case STREAM_DATA:

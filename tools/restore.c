@@ -11,6 +11,7 @@
 #include "tools/checkpoints.h"
 #include "tools/fail.h"
 #include "tools/journal.h"
+#include "tools/progress.h"
 #include "tools/restore.h"
 #include "tools/restore_deltas.h"
 #include "tools/restore_live.h"
@@ -40,7 +41,12 @@ static int failed(const struct restore *restore, int code, const char *verb, con
 static int copy_live(struct restore *restore, struct restore_live *live, struct tree *tree)
 {
 	const struct manifest *manifest = &restore->replica.manifest;
+	uint64_t nbytes = 0;
 
+	for (size_t i = 0; i < manifest->nimages; i++)
+		nbytes += manifest->images[i].stamp.size;
+	progress_enter(PROGRESS_PROVING);
+	progress_update(0, nbytes);
 	for (size_t i = 0; i < manifest->nimages; i++) {
 		int fd = restore_live_open(live, manifest->by_path[i]);
 
@@ -48,6 +54,7 @@ static int copy_live(struct restore *restore, struct restore_live *live, struct 
 			return fd;
 		close(fd);
 	}
+	progress_enter(PROGRESS_RESTORING);
 	return tree_copy(tree, &restore->make, restore->out.path, restore->out.fd, restore->err);
 }
 
@@ -68,6 +75,7 @@ static int make_from_live(struct restore *restore, const struct checkpoint *delt
 	if (r < 0)
 		return r;
 	live.tree = tree;
+	progress_enter(PROGRESS_RESTORING);
 	r = delta ? restore_deltas(&live, &restore->kept, delta, &restore->make, restore->out.path,
 				   restore->out.fd, &restore->result->deltas, restore->err)
 		  : copy_live(restore, &live, tree);
@@ -90,6 +98,7 @@ static int copy_kept(struct restore *restore, const struct checkpoint *checkpoin
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	r = fd < 0 ? failed(restore, -errno, "open a kept tree of", NULL)
 		   : tree_read(restore->replica.path, fd, 0, &tree, restore->err);
+	progress_enter(PROGRESS_RESTORING);
 	if (r == 0)
 		r = tree_copy(tree, &restore->make, restore->out.path, restore->out.fd,
 			      restore->err);

@@ -15,6 +15,7 @@
 
 #include "tools/copy.h"
 #include "tools/fail.h"
+#include "tools/progress.h"
 #include "tools/restore_deltas.h"
 #include "tools/stop.h"
 #include "tools/stream_tree.h"
@@ -254,6 +255,8 @@ static int apply_record(struct chain *chain, const struct link *link, struct cop
 	case STREAM_CONTENT:
 		return begin_file(chain, link, copy, record);
 	case STREAM_DATA:
+		progress_add(record->data.nbytes);
+		/* fall through */
 	case STREAM_ZERO:
 		return copy->dest.fd < 0 ? 0 : stream_tree_put_extent(copy, record);
 	case STREAM_CONTENT_END:

@@ -7,6 +7,7 @@
 #include "tools/digest_file.h"
 #include "tools/fail.h"
 #include "tools/plan.h"
+#include "tools/progress.h"
 #include "tools/restore_live.h"
 
 #include <errno.h>
@@ -36,11 +37,19 @@ static int on_block(void *arg, uint64_t block, enum digest_verdict verdict)
 	return 0;
 }
 
+static void tick(void *arg, uint64_t nbytes)
+{
+	(void)arg;
+	progress_add(nbytes);
+}
+
 static int prove_by(struct digests *record, const struct digests_key *key, int fd, uint64_t size,
 		    struct proof *ret)
 {
 	struct digest_compare compare = { .record = record, .block = on_block, .arg = ret };
-	struct digest_file file = { .fd = fd, .size = size, .block_shift = key->block_shift };
+	struct digest_file file = {
+		.fd = fd, .size = size, .block_shift = key->block_shift, .tick = tick
+	};
 	struct digester *digester = NULL;
 	int r = digest_compare_init(key, &compare);
 
@@ -125,6 +134,7 @@ int restore_live_open(struct restore_live *live, const struct manifest_image *im
 	const struct tree_node *file = find_file(live, image, &touched);
 	int fd = file ? open_node(live, file) : -ESTALE, r;
 
+	progress_image(image->path);
 	if (file && fd < 0)
 		return fail_errno(live->err, fd, "open", top, image->path);
 	r = file ? prove(live, image, fd, &proof) : 0;

@@ -6,6 +6,7 @@
 #include "tools/digest_compare.h"
 #include "tools/digest_file.h"
 #include "tools/fail.h"
+#include "tools/progress.h"
 #include "tools/scrub.h"
 
 #include "bitmapfile/bits.h"
@@ -135,8 +136,7 @@ static void tick(void *arg, uint64_t nbytes)
 	struct scrub *s = arg;
 
 	s->done += nbytes;
-	if (s->options->progress)
-		s->options->progress(s->options->arg, s->done, s->result->bytes_total);
+	progress_update(s->done, s->result->bytes_total);
 }
 
 static int prove(struct scrub *s, const struct digests_key *key)
@@ -224,6 +224,7 @@ static int scrub_image(struct scrub *s, const struct manifest_image *image)
 	s->as_read = (struct bmf_stamp){ 0 };
 	s->size = image->stamp.size;
 	s->result->images++;
+	progress_image(image->path);
 	s->fd = beneath_open(s->replica->fd, image->path, O_RDONLY, 0);
 	if (s->fd < 0 && s->fd != -ENOENT && s->fd != -ENOTDIR && s->fd != -ELOOP)
 		return fail_errno(s->err, s->fd, "open", s->replica->path, image->path);
@@ -245,6 +246,7 @@ static int scrub_images(struct scrub *s)
 	const struct manifest *manifest = &s->replica->manifest;
 	int r = 0;
 
+	progress_enter(PROGRESS_PROVING);
 	for (size_t i = 0; i < manifest->nimages; i++)
 		s->result->bytes_total += manifest->images[i].stamp.size;
 	for (size_t i = 0; r == 0 && i < manifest->nimages; i++)

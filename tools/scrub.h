@@ -2,7 +2,8 @@
 /*
  * scrub.h - proves a replica by its digests, without its source
  *
- * The engine of mirrorctl scrub: no argv, no output.  Reads every block of every image.
+ * The engine of mirrorctl scrub: no argv, no output but progress.h's.  Reads every block of every
+ * image.
  */
 #ifndef TOOLS_SCRUB_H
 #define TOOLS_SCRUB_H
@@ -34,7 +35,6 @@ const char *scrub_text(enum scrub_what what);
 struct scrub_options {
 	/* Image after image, in each in ascending order, the end of its file last. */
 	void (*found)(void *arg, const struct scrub_found *found);
-	void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
 	void *arg;
 	unsigned int threads; /* that read; 0: as many as disks like */
 };

@@ -6,6 +6,7 @@
 #include "tools/copy.h"
 #include "tools/digests.h"
 #include "tools/fail.h"
+#include "tools/progress.h"
 #include "tools/scrub_repair.h"
 #include "tools/stop.h"
 
@@ -212,6 +213,7 @@ static int mend_range(struct mender *m, const struct scrub_found *found)
 		if (r < 0)
 			return r;
 		tell(m, found, offset, n, left);
+		progress_add(n);
 		offset += n;
 	}
 	return 0;
@@ -434,6 +436,7 @@ int scrub_repair_run(struct scrub_repair *repair, const char *source, struct rep
 	struct bmf_error why;
 	int saved = 0, r = m.block && m.other ? open_sides(&m, source) : -ENOMEM;
 
+	progress_enter(PROGRESS_REPAIRING);
 	if (r == 0)
 		r = mend_all(&m);
 	/* what was finished holds, however the rest went */

@@ -9,6 +9,7 @@
  */
 #include "config.h"
 
+#include "tools/stop.h"
 #include "tools/stream_reader.h"
 
 #include <errno.h>
@@ -279,7 +280,7 @@ int stream_verify(int fd, const struct stream_expect *expect, struct stream_head
 	if (r < 0)
 		return r;
 	while (r == 0 && record.type != STREAM_FOOTER)
-		r = stream_next(reader, &record, err);
+		r = stop_signal() ? -ECANCELED : stream_next(reader, &record, err);
 	if (r == 0 && ret_header)
 		*ret_header = *stream_reader_header(reader);
 	if (r == 0 && ret_totals)

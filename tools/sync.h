@@ -2,7 +2,7 @@
 /*
  * sync.h - brings a replica to a new checkpoint of its source
  *
- * The engine of mirrorctl sync: no argv, no output.
+ * The engine of mirrorctl sync: no argv, no output but progress.h's.
  */
 #ifndef TOOLS_SYNC_H
 #define TOOLS_SYNC_H
@@ -24,9 +24,6 @@ struct sync_options {
 	/* Told at once of what can't wait for the result; may be NULL. */
 	void (*alert)(void *arg, const char *text);
 	void *alert_arg;
-	/* Called often while data is copied; may be NULL. */
-	void (*progress)(void *arg, uint64_t done, uint64_t total);
-	void *progress_arg;
 };
 
 struct sync_full_copy {

@@ -5,6 +5,7 @@
 #include "tools/fail.h"
 #include "tools/hooks.h"
 #include "tools/journal.h"
+#include "tools/progress.h"
 #include "tools/stop.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
@@ -158,13 +159,18 @@ struct frozen {
 static void thaw(struct frozen *frozen, bool reached)
 {
 	struct sync *s = frozen->sync;
+	enum progress_phase phase;
 	struct bmf_error why;
 
+	if (!frozen->hooks)
+		return;
+	phase = progress_enter(PROGRESS_HOOK);
 	if (hooks_end(frozen->hooks, reached, &s->result->frozen_ns, &why) < 0) {
 		s->result->hook_failed = true;
 		if (s->options->alert)
 			s->options->alert(s->options->alert_arg, why.text);
 	}
+	progress_enter(phase);
 	frozen->hooks = NULL;
 }
 
@@ -203,10 +209,14 @@ static int commit_with_hooks(struct sync *s, const struct bmf_state *state,
 					 .source_fd = s->view.fd,
 					 .number = state->generation + 1 };
 	struct frozen frozen = { .sync = s };
-	int r = hooks_begin(&request, &frozen.hooks, s->err);
+	int r;
 
+	if (request.pre)
+		progress_enter(PROGRESS_HOOK);
+	r = hooks_begin(&request, &frozen.hooks, s->err);
 	if (r < 0)
 		return r;
+	progress_enter(PROGRESS_CHECKPOINT);
 	r = stop_signal() ? -ECANCELED : commit(s, state, &frozen, ret);
 	thaw(&frozen, false);
 	return r;

@@ -9,6 +9,7 @@
 #include "tools/beneath.h"
 #include "tools/counterpart.h"
 #include "tools/fail.h"
+#include "tools/progress.h"
 #include "tools/stop.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
@@ -160,6 +161,7 @@ int sync_files(struct sync *s)
 {
 	int r = 0;
 
+	progress_enter(PROGRESS_COPYING);
 	for (size_t i = 0; r == 0 && i < s->source->nnodes; i++) {
 		struct plan_node *node = &s->plan->nodes[i];
 
@@ -197,6 +199,7 @@ int sync_directories(struct sync *s)
  */
 int sync_flush(struct sync *s)
 {
+	progress_enter(PROGRESS_COMMITTING);
 	if (fsync(s->digests_fd) < 0)
 		return fail_errno(s->err, -errno, "flush digests of", s->replica.path, NULL);
 	if (!s->flush_all && s->steps.n == 0 && !s->plan->any_meta)

@@ -5,6 +5,7 @@
 #include "tools/digest_file.h"
 #include "tools/digest_update.h"
 #include "tools/fail.h"
+#include "tools/progress.h"
 #include "tools/sync_internal.h"
 
 #include <errno.h>
@@ -31,31 +32,24 @@ static struct digests_key key_of(const struct sync *s, const struct bmf_uuid *im
 
 /* ---- what the replica has of an image that is compared by digest ---- */
 
-static void tick(void *arg, uint64_t nbytes)
-{
-	struct sync *s = arg;
-
-	s->ticked += nbytes;
-	if (s->options->progress)
-		s->options->progress(s->options->progress_arg, s->ticked, s->plan->scan_total);
-}
-
 /*
  * From the file itself, as nobody knows what is in it.  1: it can't be read, so that all of it has
  * to be copied.
  */
-static int take_anew(struct sync *s, struct digest_update *update, uint64_t size)
+static int take_anew(struct sync *s, const struct plan_node *node, struct digest_update *update,
+		     uint64_t size)
 {
 	struct digest_file file = { .fd = s->copy.old_fd,
 				    .size = size,
 				    .ring = s->copy.ring,
-				    .tick = tick,
+				    .tick = sync_tick,
 				    .tick_arg = s };
 	int r;
 
 	if (file.fd < 0)
 		return file.fd;
 	posix_fadvise(file.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	progress_image(sync_path(node));
 	r = digest_file(&file, update->digester);
 	return r == -EIO || r == -EUCLEAN || r == -EBADMSG ? 1 : r;
 }
@@ -95,7 +89,7 @@ static int copy_differing(struct sync *s, const struct plan_node *node, uint64_t
 				 .key = &key };
 	struct sync_full_copy *full = &s->result->full[node->full];
 	uint64_t before = s->copy.copied + s->copy.zeroed;
-	int r, had = record ? 0 : take_anew(s, update, size);
+	int r, had = record ? 0 : take_anew(s, node, update, size);
 
 	if (had < 0)
 		return had == -ECANCELED ? had : fail_digests(s, node, had);

@@ -79,6 +79,9 @@ static inline const char *sync_path(const struct plan_node *node)
 
 /* sync_source.c */
 
+/* So many bytes more have been looked at; for a struct copy's tick. */
+void sync_tick(void *sync, uint64_t nbytes);
+
 int sync_fail_source(struct sync *sync, const struct plan_node *node, int code, const char *verb);
 
 /* Does that error say that the source's file has left?  In a snapshot nothing does. */

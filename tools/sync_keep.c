@@ -16,6 +16,7 @@
 #include "tools/checkpoints.h"
 #include "tools/clone.h"
 #include "tools/fail.h"
+#include "tools/progress.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
 
@@ -55,7 +56,10 @@ static int keep_current(struct sync *s, const struct bmf_state *state, int fd)
 		return r;
 	there = checkpoints_tree(&kept, &manifest->checkpoint_uuid);
 	checkpoints_destroy(&kept);
-	return there ? 0 : checkpoints_keep(&s->replica, fd, sync_time_of(s, state), s->err);
+	if (there)
+		return 0;
+	progress_enter(PROGRESS_KEEPING);
+	return checkpoints_keep(&s->replica, fd, sync_time_of(s, state), s->err);
 }
 
 /* Has the sync before this one ended without its tree?  What is in doubt is no checkpoint. */

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/fail.h"
+#include "tools/progress.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
 
@@ -97,8 +98,10 @@ int sync_plan(struct sync *s, const struct bmf_state *state)
 				    .to = result->checkpoint,
 				    .estimate = s->options->dry_run,
 				    .untrackable = s->untrackable };
-	int r = plan_source(s, &input);
+	int r;
 
+	progress_enter(PROGRESS_PLANNING);
+	r = plan_source(s, &input);
 	if (r == 0)
 		r = names_list(s->plan, &s->steps);
 	if (r < 0)

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/fail.h"
+#include "tools/progress.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
 
@@ -44,14 +45,20 @@ int sync_open_image(struct sync *s, const struct plan_node *node)
 	return r;
 }
 
-static void tick(void *arg, uint64_t nbytes)
+void sync_tick(void *arg, uint64_t nbytes)
 {
 	struct sync *s = arg;
 
 	s->ticked += nbytes;
+	progress_update(s->ticked, s->plan->scan_total);
+}
+
+static void tick(void *arg, uint64_t nbytes)
+{
+	struct sync *s = arg;
+
 	s->result->bytes_scanned += nbytes;
-	if (s->options->progress)
-		s->options->progress(s->options->progress_arg, s->ticked, s->plan->scan_total);
+	sync_tick(s, nbytes);
 }
 
 /* Of what the replica has of it, by the name that it has there. */
@@ -96,6 +103,7 @@ int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size,
 	s->copy.tick_arg = s;
 	s->copy.verb = NULL;
 	s->copy.size = size;
+	progress_image(sync_path(node));
 	if (node->reason != FULL_NONE) {
 		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		r = resync ? resync_image(resync) : copy_range(&s->copy, 0, size);

@@ -22,6 +22,7 @@
 #include "tools/beneath.h"
 #include "tools/fail.h"
 #include "tools/journal.h"
+#include "tools/progress.h"
 #include "tools/reverse.h"
 #include "tools/stop.h"
 #include "tools/stream.h"
@@ -436,6 +437,7 @@ static int write_contents(struct stage *stage)
 	int r = 0;
 
 	s->copy.sink_arg = stage;
+	progress_enter(PROGRESS_COPYING);
 	for (size_t i = 0; r == 0 && i < stage->n; i++) {
 		if (stop_signal())
 			return -ECANCELED;
@@ -484,7 +486,10 @@ static int check_unchanged(const struct stage *stage)
 static int commit(struct stage *stage)
 {
 	const struct sync *s = stage->sync;
-	int r = stream_finish(stage->writer, NULL);
+	int r;
+
+	progress_enter(PROGRESS_COMMITTING);
+	r = stream_finish(stage->writer, NULL);
 
 	if (r < 0)
 		return fail_journal(stage, r, "write");

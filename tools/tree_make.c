@@ -8,6 +8,7 @@
 #include "tools/fail.h"
 #include "tools/holes.h"
 #include "tools/names.h"
+#include "tools/progress.h"
 #include "tools/replica.h"
 #include "tools/stop.h"
 #include "tools/tree_make.h"
@@ -142,6 +143,12 @@ int tree_make_file(struct tree_make *make, size_t index)
 }
 
 /* The file is empty: only data is to be written. */
+static void tick(void *arg, uint64_t nbytes)
+{
+	(void)arg;
+	progress_add(nbytes);
+}
+
 static int copy_data(struct copy *copy, int from_fd)
 {
 	struct stat st;
@@ -158,11 +165,13 @@ int tree_make_copy(struct tree_make *make, size_t index, int from_fd)
 			     .source = &source,
 			     .sink = &copy_to_new,
 			     .old_fd = -1,
+			     .tick = tick,
 			     .verb = "copy" };
 	int r, fd = tree_make_file(make, index);
 
 	if (fd < 0)
 		return fd;
+	progress_image(path_of(make, index));
 	r = clone_file(fd, from_fd);
 	if (r == -EOPNOTSUPP) {
 		direct_open(&source.direct, from_fd, O_RDONLY);
@@ -264,11 +273,22 @@ static int copy_node(struct tree_make *make, const struct tree *from, size_t ind
 	return r;
 }
 
+static uint64_t size_of_files(const struct tree *tree)
+{
+	uint64_t nbytes = 0;
+
+	for (size_t i = 0; i < tree->nnodes; i++)
+		if (S_ISREG(tree->nodes[i]->st.st_mode))
+			nbytes += (uint64_t)tree->nodes[i]->st.st_size;
+	return nbytes;
+}
+
 int tree_copy(struct tree *from, struct tree_make *make, const char *path, int fd,
 	      struct bmf_error *err)
 {
 	int r = tree_make_begin(make, from, path, fd, err);
 
+	progress_update(0, size_of_files(from));
 	for (size_t i = 0; r == 0 && i < from->nnodes; i++)
 		r = copy_node(make, from, i);
 	return r < 0 ? r : tree_make_end(make, meta_of, from);

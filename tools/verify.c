@@ -6,6 +6,7 @@
 #include "tools/compare.h"
 #include "tools/fail.h"
 #include "tools/meta.h"
+#include "tools/progress.h"
 #include "tools/replica.h"
 #include "tools/stop.h"
 #include "tools/text.h"
@@ -112,8 +113,7 @@ static void tick(void *arg, uint64_t nbytes)
 	struct verify *v = arg;
 
 	v->ticked += nbytes;
-	if (v->options->progress)
-		v->options->progress(v->options->arg, v->ticked, v->result->bytes_total);
+	progress_update(v->ticked, v->result->bytes_total);
 }
 
 static int open_content(int path_fd)
@@ -193,6 +193,7 @@ static int compare_content(struct verify *v, const char *path, int a_fd, int b_f
 	struct verify_image image = { .size = size, .ring = v->ring, .tick = tick, .tick_arg = v };
 	int r;
 
+	progress_image(path);
 	image.a_fd = open_content(a_fd);
 	if (image.a_fd < 0)
 		return fail_errno(v->err, image.a_fd, "open", v->view.path, path);
@@ -320,6 +321,7 @@ static int compare_trees(struct verify *v)
 	size_t i = 0, k = 0;
 	int r = 0;
 
+	progress_enter(PROGRESS_COMPARING);
 	while (r == 0 && (i < v->source->nentries || k < v->dest->nentries)) {
 		const struct tree_entry *a = &v->source->entries[i], *b = &v->dest->entries[k];
 		int order = i == v->source->nentries ? 1

@@ -2,9 +2,9 @@
 /*
  * verify.h - compares two trees: names, kinds, metadata, links and content
  *
- * The engine of mirrorctl verify: no argv, no output.  Reads only; needs neither bitmaps nor a
- * manifest.  Where there are digests to be believed, content is compared by them, and what has
- * another digest, or an unknown one, by its bytes.
+ * The engine of mirrorctl verify: no argv, no output but progress.h's.  Reads only; needs neither
+ * bitmaps nor a manifest.  Where there are digests to be believed, content is compared by them, and
+ * what has another digest, or an unknown one, by its bytes.
  */
 #ifndef TOOLS_VERIFY_H
 #define TOOLS_VERIFY_H
@@ -24,7 +24,6 @@ struct verify_options {
 	 * path belongs to the caller of the call-back.
 	 */
 	void (*differs)(void *arg, const char *path, const char *what, const char *text);
-	void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
 	void *arg;
 };
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test_tools_text.c - text.h, progress.h and mounts.h: what people get to read */
+/* test_tools_text.c - text.h and mounts.h: what people get to read */
 #include "config.h"
 
 #include "tests/unit/rng.h"
 #include "tests/unit/suite.h"
 #include "tools/mounts.h"
-#include "tools/progress.h"
 #include "tools/text.h"
 
 #include <check.h>
@@ -135,21 +134,6 @@ START_TEST(quoting_random_bytes)
 }
 END_TEST
 
-START_TEST(progress_fits)
-{
-	char text[200];
-
-	ck_assert_str_eq(progress_format("copying", 1 << 20, 4 << 20, 1, 80, text, sizeof(text)),
-			 "copying 1.0 MiB of 4.0 MiB, 25%, 1.0 MiB/s, 3.0 s left");
-	ck_assert_str_eq(progress_format("copying", 0, 0, 0, 80, text, sizeof(text)),
-			 "copying 0 B of 0 B, 100%, 0 B/s, ? left");
-	for (unsigned int columns = 1; columns < 90; columns++)
-		ck_assert_uint_lt(strlen(progress_format("copying", UINT64_MAX / 3, UINT64_MAX, 1e6,
-							 columns, text, sizeof(text))),
-				  columns);
-}
-END_TEST
-
 START_TEST(files)
 {
 	char buf[TEXT_FILES], longest[2 * TEXT_NAME];
@@ -194,7 +178,6 @@ int main(void)
 	tcase_add_test(tc, quoting);
 	tcase_add_test(tc, quoting_random_bytes);
 	tcase_add_test(tc, files);
-	tcase_add_test(tc, progress_fits);
 	tcase_add_test(tc, mountinfo);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* command_process.c - the options that are about the process, and not about its task */
+#include "config.h"
+
+#include "tools/command.h"
+#include "tools/output.h"
+#include "tools/progress.h"
+#include "tools/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Says what the option takes. */
+static int refuse(const struct command *command, const char *option, const char *takes,
+		  const char *value)
+{
+	char name[TEXT_NAME];
+
+	output_error("%s: --%s takes %s, not '%s'; see mirrorctl help %s", command->name, option,
+		     takes, text_quote(value, name, sizeof(name)), command->name);
+	return -EINVAL;
+}
+
+static int choose_progress(const struct command *command, const struct options *options,
+			   enum progress_how *ret)
+{
+	const char *how = options->given & OPTION_PROGRESS ? options->progress : "auto";
+
+	if (strcmp(how, "auto") == 0)
+		*ret = options->given & OPTION_QUIET ? PROGRESS_NONE : PROGRESS_LINE;
+	else if (strcmp(how, "json") == 0)
+		*ret = PROGRESS_EVENTS;
+	else if (strcmp(how, "none") == 0)
+		*ret = PROGRESS_NONE;
+	else
+		return refuse(command, "progress", "auto, json or none", how);
+	return 0;
+}
+
+int command_begin(const struct command *command, const struct options *options)
+{
+	enum progress_how how = PROGRESS_NONE;
+	int r = choose_progress(command, options, &how);
+
+	if (r == 0 && (command->options & OPTION_PROGRESS))
+		progress_begin(command->name, how);
+	return r;
+}
+
+void command_end(int status)
+{
+	progress_end(status);
+}
