@@ -35,6 +35,7 @@ struct bmf_store {
 	struct bmf_sessions sessions; /* as found when it was opened */
 };
 
+#define BMF_LOCK_NAME "lock"   /* in the state directory: the file that is locked */
 #define BMF_STATE_NAME "state" /* in the state directory: it is a source's */
 
 #define BMF_STORE_CREATE 1u /* make what is absent */

@@ -6,7 +6,6 @@
 #include "bitmapfile/store.h"
 
 #define BMF_BITMAPS_NAME "bitmaps"
-#define BMF_LOCK_NAME "lock"
 #define BMF_SESSIONS_NAME "sessions"
 
 /* store_lock.c: takes the lock, or -EBUSY with the holder's line in err */

@@ -24,6 +24,7 @@
 #define OPTION_THREADS 1024u
 #define OPTION_CONFIG 2048u
 #define OPTION_PROGRESS (1u << 18)
+#define OPTION_LOCK_TIMEOUT (1u << 23)
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -40,7 +41,8 @@
 /* What was given besides arguments; values live as long as the verb runs. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
-	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config, *progress;
+	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config, *progress,
+		*lock_timeout;
 };
 
 struct command {

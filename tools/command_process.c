@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/command.h"
+#include "tools/lock_wait.h"
 #include "tools/output.h"
 #include "tools/progress.h"
 #include "tools/text.h"
@@ -40,8 +41,13 @@ static int choose_progress(const struct command *command, const struct options *
 int command_begin(const struct command *command, const struct options *options)
 {
 	enum progress_how how = PROGRESS_NONE;
+	uint64_t lock_timeout = 0;
 	int r = choose_progress(command, options, &how);
 
+	if (r == 0 && (options->given & OPTION_LOCK_TIMEOUT))
+		r = command_number(command, "lock-timeout", options->lock_timeout, 0, UINT64_MAX,
+				   &lock_timeout);
+	lock_wait_set_limit(lock_timeout);
 	if (r == 0 && (command->options & OPTION_PROGRESS))
 		progress_begin(command->name, how);
 	return r;

@@ -24,6 +24,7 @@
 #include "tools/hook_images.h"
 #include "tools/hook_run.h"
 #include "tools/hooks.h"
+#include "tools/monotonic.h"
 #include "tools/text.h"
 
 #include <dirent.h>
@@ -43,9 +44,9 @@ struct hooks {
 	const char *pre, *post; /* borrowed */
 	struct hook_scene scene;
 	struct hook_images images;
-	pid_t guard;	   /* 0: it is gone */
-	int fd;		   /* of the socket pair */
-	uint64_t begun_ns; /* when the pre-hook had ended */
+	pid_t guard;	  /* 0: it is gone */
+	int fd;		  /* of the socket pair */
+	int64_t begun_ns; /* when the pre-hook had ended */
 };
 
 /* What the guard is told. */
@@ -156,14 +157,6 @@ static void be_guard(struct guard *guard, const char *pre, const char *post)
 }
 
 /* ---- mirrorctl's side ---- */
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static int fail_hook(struct bmf_error *err, const char *which, const char *command, int status)
 {
@@ -336,7 +329,7 @@ int hooks_end(struct hooks *hooks, bool reached, uint64_t *ret_frozen_ns, struct
 	if (!hooks)
 		return 0;
 	if (ret_frozen_ns && hooks->pre)
-		*ret_frozen_ns = monotonic_ns() - hooks->begun_ns;
+		*ret_frozen_ns = (uint64_t)(monotonic_ns() - hooks->begun_ns);
 	status = end_guard(hooks, reached);
 	if (status != 0)
 		r = fail_hook(err, "post-hook", hooks->post ? hooks->post : "", status);

@@ -27,6 +27,8 @@ const struct command_option command_options[] = {
 	  "read and write with N threads, 1 to 64 (16)" },
 	{ "progress", OPTION_PROGRESS, "HOW", offsetof(struct options, progress),
 	  "auto: a line on a terminal, json: events, none" },
+	{ "lock-timeout", OPTION_LOCK_TIMEOUT, "SECONDS", offsetof(struct options, lock_timeout),
+	  "wait so long for another that works on the replica (0)" },
 	{ "config", OPTION_CONFIG, "FILE", offsetof(struct options, config),
 	  "arguments, and options that aren't given, see mirrorfs.conf(5)" },
 	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
@@ -42,8 +44,8 @@ const struct command_option command_options[] = {
 const struct command commands[] = {
 	{ "sync", "SOURCE DEST", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_KEEP |
-		  OPTION_THREADS | OPTION_PROGRESS | OPTION_CONFIG | OPTION_PRE_HOOK |
-		  OPTION_POST_HOOK,
+		  OPTION_THREADS | OPTION_PROGRESS | OPTION_LOCK_TIMEOUT | OPTION_CONFIG |
+		  OPTION_PRE_HOOK | OPTION_POST_HOOK,
 	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
@@ -64,25 +66,28 @@ const struct command commands[] = {
 	  "                       if it comes back, it is compared by digest\n\n"
 	  "REPLICA is its UUID, the first eight characters of it or more, or where it is.",
 	  cmd_replica },
-	{ "recover", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET | OPTION_PROGRESS, EXIT_USAGE,
+	{ "recover", "DEST", 1, 1,
+	  OPTION_JSON | OPTION_QUIET | OPTION_PROGRESS | OPTION_LOCK_TIMEOUT, EXIT_USAGE,
 	  "finish the update of a replica that was interrupted",
 	  "Finishes what a sync that was killed has committed in the replica DEST, and removes\n"
 	  "what it hasn't.  The source isn't needed.  A sync does it too, before anything else.",
 	  cmd_recover },
-	{ "restore", "DEST OUT", 2, 2, OPTION_JSON | OPTION_QUIET | OPTION_AT | OPTION_PROGRESS,
+	{ "restore", "DEST OUT", 2, 2,
+	  OPTION_JSON | OPTION_QUIET | OPTION_AT | OPTION_PROGRESS | OPTION_LOCK_TIMEOUT,
 	  EXIT_USAGE, "make a plain tree of a checkpoint that a replica has",
 	  "Makes in the directory OUT, which must be empty or not exist, the tree of the replica\n"
 	  "DEST as it was at a checkpoint that it has kept (see sync --keep), or as it is now.",
 	  cmd_restore },
 	{ "scrub", "DEST", 1, 1,
-	  OPTION_JSON | OPTION_QUIET | OPTION_REPAIR | OPTION_THREADS | OPTION_PROGRESS,
+	  OPTION_JSON | OPTION_QUIET | OPTION_REPAIR | OPTION_THREADS | OPTION_PROGRESS |
+		  OPTION_LOCK_TIMEOUT,
 	  EXIT_VERIFY_ERROR, "prove a replica by its digests, without the source",
 	  "Reads every block of every image of the replica DEST, and lists those that aren't\n"
 	  "what a sync has written there.  With --repair those are mended which a source still\n"
 	  "has: only what the replica's digests prove is written.",
 	  cmd_scrub },
-	{ "adopt", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET | OPTION_PROGRESS, EXIT_USAGE,
-	  "make a directory the replica of the source that syncs to it next",
+	{ "adopt", "DEST", 1, 1, OPTION_JSON | OPTION_QUIET | OPTION_PROGRESS | OPTION_LOCK_TIMEOUT,
+	  EXIT_USAGE, "make a directory the replica of the source that syncs to it next",
 	  "For a copy of a source that was made by hand, and for a replica whose source has lost\n"
 	  "its state, or that can't be recovered.  The next sync compares each image with what\n"
 	  "is in its place, by digest, writes what differs, and removes what its source hasn't.",

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "tools/json.h"
+#include "tools/monotonic.h"
 #include "tools/progress.h"
 #include "tools/progress_show.h"
 #include "tools/rate.h"
@@ -42,14 +43,6 @@ static struct {
 	bool threaded;
 	pthread_t thread;
 } progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* ---- telling; all with the lock held ---- */
 
@@ -154,9 +147,9 @@ static void *serve(void *arg)
 		pthread_mutex_lock(&progress.lock);
 		ending = progress.ending;
 		if (!ending && number == SIGUSR1)
-			answer_locked(now_ns());
+			answer_locked(monotonic_ns());
 		else if (!ending && *how != PROGRESS_NONE)
-			tell_locked(now_ns());
+			tell_locked(monotonic_ns());
 		pthread_mutex_unlock(&progress.lock);
 	}
 	return NULL;
@@ -193,7 +186,7 @@ static bool is_terminal(void)
 static void reset_locked(enum progress_phase phase)
 {
 	progress.phase = phase;
-	progress.phase_ns = now_ns();
+	progress.phase_ns = monotonic_ns();
 	progress.done = progress.total = 0;
 	rate_begin(&progress.rate, progress.phase_ns);
 	free(progress.image);
@@ -225,7 +218,7 @@ static void put_end_locked(int status)
 	json_put_text(event, "verb", progress.verb);
 	json_object_set_new(event, "exit_code", json_integer(status));
 	json_object_set_new(event, "seconds",
-			    json_real((double)(now_ns() - progress.begin_ns) / 1e9));
+			    json_real((double)(monotonic_ns() - progress.begin_ns) / 1e9));
 	put_event_locked(event);
 }
 
@@ -277,7 +270,7 @@ void progress_update(uint64_t done, uint64_t total)
 	pthread_mutex_lock(&progress.lock);
 	progress.done = done;
 	progress.total = total;
-	rate_note(&progress.rate, now_ns(), done);
+	rate_note(&progress.rate, monotonic_ns(), done);
 	pthread_mutex_unlock(&progress.lock);
 }
 
@@ -285,7 +278,7 @@ void progress_add(uint64_t nbytes)
 {
 	pthread_mutex_lock(&progress.lock);
 	progress.done += nbytes;
-	rate_note(&progress.rate, now_ns(), progress.done);
+	rate_note(&progress.rate, monotonic_ns(), progress.done);
 	pthread_mutex_unlock(&progress.lock);
 }
 
@@ -293,6 +286,6 @@ void progress_clear(void)
 {
 	pthread_mutex_lock(&progress.lock);
 	erase_locked();
-	progress.quiet_ns = now_ns() + LINE_INTERVAL_NS;
+	progress.quiet_ns = monotonic_ns() + LINE_INTERVAL_NS;
 	pthread_mutex_unlock(&progress.lock);
 }

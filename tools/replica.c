@@ -7,6 +7,7 @@
 #include "tools/fail.h"
 #include "tools/replica.h"
 #include "tools/replica_place.h"
+#include "tools/stop.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -139,16 +140,42 @@ static int lock_replica(struct replica *replica, struct bmf_error *err)
 	r = bmf_store_open(&bmf_io_posix, replica->fd, BMF_STORE_CREATE | BMF_STORE_LOCK, holder,
 			   &replica->store, &why);
 	if (r == -EBUSY)
-		return fail_text(err, r, "open destination", replica->path, NULL,
-				 "another sync is running, or it is mounted elsewhere; wait for it "
-				 "(%s)",
-				 why.text);
+		return fail_text(
+			err, r, "open destination", replica->path, NULL,
+			"another sync is running, or it is mounted elsewhere; wait for it, "
+			"as --lock-timeout does (%s)",
+			why.text);
 	if (r == -EROFS)
 		return fail_text(err, r, "open destination", replica->path, NULL,
 				 "the filesystem is read-only; mount it writable");
 	if (r < 0)
 		return fail_text(err, r, "open destination", replica->path, NULL, "%s", why.text);
 	return 0;
+}
+
+/* Of the file that bmf_store_open() locks. */
+static bool is_locked(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool replica_await(const char *path, struct lock_wait *wait)
+{
+	int top = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = top < 0 ? -1 : beneath_open(top, BMF_STATE_DIR "/" BMF_LOCK_NAME, O_RDWR, 0);
+	bool again;
+
+	do
+		again = lock_wait_again(wait);
+	while (again && is_locked(fd));
+	lock_wait_end(wait);
+	if (fd >= 0)
+		close(fd);
+	if (top >= 0)
+		close(top);
+	return again;
 }
 
 static int make_manifest(struct replica *replica, const struct bmf_uuid *source,
@@ -234,13 +261,17 @@ static int open_by(const char *path, read_function *read, struct replica *ret,
 		   struct bmf_error *err)
 {
 	struct replica replica = { .path = path, .fd = -1 };
+	struct lock_wait wait = { 0 };
 	int r;
 
 	r = replica_place_open_alone(path, &replica.fd, err);
 	if (r == 0)
 		r = read(&replica, err);
-	if (r == 0)
-		r = lock_replica(&replica, err);
+	while (r == 0 && (r = lock_replica(&replica, err)) == -EBUSY && lock_wait_again(&wait))
+		r = 0;
+	lock_wait_end(&wait);
+	if (r == -EBUSY && stop_signal())
+		r = -ECANCELED;
 	if (r == 0)
 		r = read(&replica, err);
 	if (r == 0)

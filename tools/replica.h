@@ -7,6 +7,7 @@
 #ifndef TOOLS_REPLICA_H
 #define TOOLS_REPLICA_H
 
+#include "tools/lock_wait.h"
 #include "tools/manifest.h"
 #include "tools/source_view.h"
 #include "tools/tree.h"
@@ -27,17 +28,23 @@ struct replica {
  * parents) and a manifest with a new UUID where there is none.  Refuses, with the way
  * out in the message, whatever must not be overwritten: a directory that overlaps the
  * source, a mirrorfs mount, one that has files and is no replica, a replica of another
- * source.
+ * source.  -EBUSY: another process has its lock.
  */
 int replica_open(const char *path, const struct source_view *view, const struct bmf_uuid *source,
 		 struct replica *ret, struct bmf_error *err);
 
-/* Opens one that there is, to be written to, without its source. */
+/*
+ * Waits until nobody else has the lock of that replica, as far as that is known: it isn't taken.
+ * false: not in time, or a signal asked to stop (lock_wait.h).
+ */
+bool replica_await(const char *path, struct lock_wait *wait);
+
+/* Opens one that there is, to be written to, without its source; waits for its lock. */
 int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err);
 
 /*
  * Opens any directory that can be a replica's, to be written to; has_manifest says whether it is
- * one already.  A manifest that is damaged counts as none.  Refuses a source.
+ * one already.  A manifest that is damaged counts as none.  Refuses a source.  Waits for its lock.
  */
 int replica_open_any(const char *path, struct replica *ret, struct bmf_error *err);
 

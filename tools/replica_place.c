@@ -113,7 +113,7 @@ static int check_not_mounted(const char *path, int fd, struct bmf_error *err)
 		return 0;
 	free(point);
 	return fail_text(
-		err, -EBUSY, "open destination", path, NULL,
+		err, -EINVAL, "open destination", path, NULL,
 		"a mirrorfs is mounted there; choose a directory that isn't, or unmount it");
 }
 

@@ -4,6 +4,7 @@
 
 #include "tools/beneath.h"
 #include "tools/fail.h"
+#include "tools/lock_wait.h"
 #include "tools/mounts.h"
 #include "tools/source_view.h"
 #include "tools/stop.h"
@@ -175,14 +176,19 @@ static void pause_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
-/* Is the lock's holder one that is about to go? */
-static bool worth_waiting(const struct bmf_error *busy)
+/* Is the lock's holder one that is about to go, or one that is waited for?  Then waits a moment. */
+static bool wait_for_holder(const struct bmf_error *busy, int tries, struct lock_wait *wait)
 {
 	char *point = mounts_named_in(busy->text);
 	bool mounted = point != NULL;
 
 	free(point);
-	return !mounted && !strstr(busy->text, "mirrorctl");
+	if (mounted || stop_signal())
+		return false;
+	if (strstr(busy->text, "mirrorctl") || tries >= BUSY_TRIES)
+		return lock_wait_again(wait);
+	pause_ms(BUSY_PAUSE_MS);
+	return true;
 }
 
 static int busy_error(const struct source_view *view, const struct bmf_error *busy,
@@ -213,12 +219,13 @@ static int open_unmounted(struct source_view *view, bool track, struct bmf_error
 					      .notice = view->notice,
 					      .notice_arg = view->notice_arg };
 	struct bmf_error why = { 0 };
+	struct lock_wait wait = { 0 };
 	char holder[64];
 	int r;
 
 	describe(holder);
 	options.holder = holder;
-	for (int i = 0; i < BUSY_TRIES; i++) {
+	for (int tries = 1;; tries++) {
 		if (track)
 			r = bmf_source_open(&bmf_io_posix, view->fd, &options, &view->source, &why);
 		else
@@ -226,10 +233,12 @@ static int open_unmounted(struct source_view *view, bool track, struct bmf_error
 					   &view->store, &why);
 		if (r == -EROFS && !track) /* nobody else can write to it either */
 			r = bmf_store_open(&bmf_io_posix, view->fd, 0, NULL, &view->store, &why);
-		if (r != -EBUSY || stop_signal() || !worth_waiting(&why))
+		if (r != -EBUSY || !wait_for_holder(&why, tries, &wait))
 			break;
-		pause_ms(BUSY_PAUSE_MS);
 	}
+	lock_wait_end(&wait);
+	if (r == -EBUSY && stop_signal())
+		return -ECANCELED;
 	if (r == -EBUSY)
 		return busy_error(view, &why, err);
 	if (r < 0)

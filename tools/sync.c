@@ -317,12 +317,17 @@ static void close_all(struct sync *s)
 	free(s->first_vanished);
 }
 
+/* What would make another go of it worth while. */
+struct missed {
+	bool lost; /* not all blocks of the source were preserved */
+	bool busy; /* another has the replica's lock */
+};
+
 /*
  * everything: all blocks of the source are preserved, and not only those that seem to be needed.
- * *ret_lost: that is what was missing.
  */
 static int sync_once(const char *source, const char *dest, const struct sync_options *options,
-		     bool everything, struct sync_result *ret, bool *ret_lost,
+		     bool everything, struct sync_result *ret, struct missed *ret_missed,
 		     struct bmf_error *err)
 {
 	struct sync s = { .options = options,
@@ -343,7 +348,7 @@ static int sync_once(const char *source, const char *dest, const struct sync_opt
 		r = run(&s, source, dest);
 	if (r < 0 && err->code == 0)
 		bmf_error_set(err, r, "sync to '%s': %s", dest, fail_reason(r));
-	*ret_lost = s.lost;
+	*ret_missed = (struct missed){ .lost = s.lost, .busy = s.busy };
 	close_all(&s);
 	return r;
 }
@@ -358,20 +363,40 @@ static void carry_over(struct sync_result *first, struct sync_result *second)
 	sync_result_destroy(first);
 }
 
+/*
+ * As soon as nobody else has the replica's lock.  Nothing is held meanwhile, neither the source's
+ * lock, which the other may be waiting for, nor what was read of its state, which the other
+ * changes.
+ */
+static int sync_in_turn(const char *source, const char *dest, const struct sync_options *options,
+			struct sync_result *ret, struct missed *ret_missed, struct bmf_error *err)
+{
+	struct lock_wait wait = { 0 };
+	int r;
+
+	for (;;) {
+		r = sync_once(source, dest, options, false, ret, ret_missed, err);
+		if (r == 0 || !ret_missed->busy || !replica_await(dest, &wait))
+			break;
+		sync_result_destroy(ret);
+	}
+	return r < 0 && ret_missed->busy && stop_signal() ? -ECANCELED : r;
+}
+
 int sync_run(const char *source, const char *dest, const struct sync_options *options,
 	     struct sync_result *ret, struct bmf_error *err)
 {
 	struct timespec begin, end;
 	struct sync_result first;
-	bool lost;
+	struct missed missed;
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	r = sync_once(source, dest, options, false, ret, &lost, err);
-	if (r < 0 && lost) {
+	r = sync_in_turn(source, dest, options, ret, &missed, err);
+	if (r < 0 && missed.lost) {
 		/* as after any sync that ended in the middle, but with nothing left to chance */
 		first = *ret;
-		r = sync_once(source, dest, options, true, ret, &lost, err);
+		r = sync_once(source, dest, options, true, ret, &missed, err);
 		carry_over(&first, ret);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);

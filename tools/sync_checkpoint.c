@@ -90,6 +90,7 @@ int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *sta
 		return r < 0 ? r : warn_of_journal(s);
 	}
 	r = replica_open(dest, &s->view, source, &s->replica, s->err);
+	s->busy = r == -EBUSY;
 	if (r == 0)
 		r = sync_publish(s);
 	if (r < 0)

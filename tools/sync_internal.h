@@ -32,6 +32,7 @@ struct sync {
 	char *first_owner, *first_xattrs, *first_vanished; /* one example each */
 	bool keep_trees;  /* of checkpoints: the replica's filesystem can clone */
 	bool keep_delta;  /* back to the checkpoint that the replica is at */
+	bool busy;	  /* another has the replica's lock */
 	bool untrackable; /* the checkpoint found images that can't get an id */
 	bool flush_all;	  /* one syncfs at the end, instead of an fsync for each file */
 	struct sync_result *result;

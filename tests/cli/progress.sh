@@ -96,10 +96,6 @@ kill -USR1 "$pid"
 wait_for 30 says '"event":"progress","phase":"hook"' || fail "no event: $(cat err)"
 end_held
 
-# Nobody else's calls are interrupted by it, and hooks get it as ever.
-"$MIRRORCTL" sync --pre-hook 'grep SigBlk /proc/self/status >&2' s d >out 2>err
-assert_contains "$(cat err)" "SigBlk:	0000000000000000" "signals blocked in a hook"
-
 # --- a terminal
 
 # on_terminal OPTION...: a sync there, held until its line is shown, or not to be; what it shows in
