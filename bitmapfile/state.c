@@ -97,6 +97,30 @@ int bmf_state_copy(const struct bmf_state *state, struct bmf_state **ret)
 	return 0;
 }
 
+/* Eight hexadecimal digits or more, with dashes where a UUID has them. */
+static bool begins_uuid(const char *name)
+{
+	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t n = strlen(name);
+
+	if (n < strcspn(pattern, "-") || n >= sizeof(pattern))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (pattern[i] == '-' ? name[i] != '-' : !strchr("0123456789abcdefABCDEF", name[i]))
+			return false;
+	return true;
+}
+
+bool bmf_checkpoint_name_ok(const char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_-.:@+";
+	size_t n = strlen(name);
+
+	return n > 0 && n <= BMF_CHECKPOINT_NAME_MAX && name[0] != '.' &&
+	       strspn(name, allowed) == n && strspn(name, "0123456789") != n && !begins_uuid(name);
+}
+
 static bool checkpoints_are_valid(const struct bmf_state *state)
 {
 	uint64_t last = 0;

@@ -22,6 +22,14 @@ struct bmf_checkpoint {
 	char *name;	 /* owned; NULL unless the user named it: then it is kept */
 };
 
+/*
+ * May a checkpoint be called that?  Letters, digits and "_-.:@+", at most
+ * BMF_CHECKPOINT_NAME_MAX, no dot first; and nobody may take it for a number or the beginning of a
+ * UUID: it isn't all digits, and if it is as long as the first part of one, it isn't like that.
+ */
+#define BMF_CHECKPOINT_NAME_MAX 63
+bool bmf_checkpoint_name_ok(const char *name);
+
 /* What the source knows of a replica.  Only a hint: the replica itself is asked. */
 struct bmf_cursor {
 	struct bmf_uuid replica;
