@@ -532,3 +532,17 @@ int bmf_source_forget(struct bmf_source *s, const struct bmf_uuid *replica)
 	pthread_mutex_unlock(&s->rollover_lock);
 	return r;
 }
+
+int bmf_source_name(struct bmf_source *s, const struct bmf_checkpoint *checkpoint, const char *name)
+{
+	struct bmf_state *next = NULL;
+	int r;
+
+	pthread_mutex_lock(&s->rollover_lock);
+	r = bmf_source_state(s, &next);
+	if (r == 0)
+		r = bmf_state_name(next, checkpoint, name);
+	r = settle_state(s, next, r);
+	pthread_mutex_unlock(&s->rollover_lock);
+	return r;
+}

@@ -124,6 +124,14 @@ int bmf_source_arrived(struct bmf_source *source, const struct bmf_uuid *replica
 int bmf_source_forget(struct bmf_source *source, const struct bmf_uuid *replica);
 
 /*
+ * Names a checkpoint, durably, so that it is kept; NULL takes its name away, and lets go of what
+ * nobody else needs, as bmf_source_forget() does.  Errors as bmf_state_name(): between its commit
+ * and this, a checkpoint that no replica needs is dropped by the next commit (-ENOENT).
+ */
+int bmf_source_name(struct bmf_source *source, const struct bmf_checkpoint *checkpoint,
+		    const char *name);
+
+/*
  * Around each rename and link, of files and directories: what moves while somebody looks
  * at the tree may not be found there, and still isn't gone.  Calls pair up, in one
  * thread.  begin may wait for a commit that looks at the tree, for as long as a walk takes.

@@ -193,6 +193,37 @@ const struct bmf_checkpoint *bmf_state_checkpoint(const struct bmf_state *state,
 	return NULL;
 }
 
+static bool name_is_free(const struct bmf_state *state, const char *name)
+{
+	for (size_t i = 0; i < state->ncheckpoints; i++)
+		if (state->checkpoints[i].name && strcmp(state->checkpoints[i].name, name) == 0)
+			return false;
+	return true;
+}
+
+int bmf_state_name(struct bmf_state *state, const struct bmf_checkpoint *checkpoint,
+		   const char *name)
+{
+	struct bmf_checkpoint *found = NULL;
+	char *copy = NULL;
+
+	for (size_t i = 0; i < state->ncheckpoints; i++)
+		if (state->checkpoints[i].number == checkpoint->number &&
+		    bmf_uuid_equal(&state->checkpoints[i].uuid, &checkpoint->uuid))
+			found = &state->checkpoints[i];
+	if (!found || (!name && !found->name))
+		return -ENOENT;
+	if (name && !bmf_checkpoint_name_ok(name))
+		return -EINVAL;
+	if (name && (found->name || !name_is_free(state, name)))
+		return -EEXIST;
+	if (copy_string(name, &copy) < 0)
+		return -ENOMEM;
+	free(found->name);
+	found->name = copy;
+	return 0;
+}
+
 /* Where the replica's cursor is, or would have to be put. */
 static size_t cursor_place(const struct bmf_state *state, const struct bmf_uuid *replica)
 {

@@ -22,7 +22,7 @@
 #include <linux/ioctl.h>
 #include <stdint.h>
 
-#define MFS_CONTROL_VERSION 3
+#define MFS_CONTROL_VERSION 4
 #define MFS_CONTROL_LABEL 1024
 #define MFS_SNAPSHOT_NAME_MAX 63
 #define MFS_CONTROL_WHOLE 256
@@ -34,7 +34,8 @@
 
 /*
  * In flags of INFO.  The source is on a read-only filesystem and nothing is tracked: COMMIT,
- * ARRIVED, FORGET and FLUSH give EROFS; source UUID, generation and block_shift are zero.
+ * ARRIVED, FORGET, CHECKPOINT_NAME and FLUSH give EROFS; source UUID, generation and block_shift
+ * are zero.
  */
 #define MFS_INFO_READ_ONLY 1u
 
@@ -105,6 +106,19 @@ struct mfs_control_forget {
 	uint32_t version; /* in */
 	uint32_t reserved;
 	struct bmf_uuid replica; /* in */
+};
+
+/*
+ * Names the checkpoint (number, uuid), durably: then it is kept until a name of "" takes the name
+ * away.  ENOENT: it isn't kept any more, or has no name to be taken away; EEXIST: it has a name, or
+ * another has that one; EINVAL: no checkpoint can be called that.
+ */
+struct mfs_control_checkpoint_name {
+	uint32_t version; /* in */
+	uint32_t reserved;
+	struct bmf_uuid uuid;		      /* in */
+	uint64_t number;		      /* in */
+	char name[MFS_SNAPSHOT_NAME_MAX + 1]; /* in */
 };
 
 struct mfs_control_flush {
@@ -205,6 +219,7 @@ struct mfs_control_snapshot_release {
 #define MFS_CONTROL_SNAPSHOT_INFO _IOWR('m', 7, struct mfs_control_snapshot_info)
 #define MFS_CONTROL_SNAPSHOT_IMAGES _IOWR('m', 11, struct mfs_control_snapshot_images)
 #define MFS_CONTROL_FORGET _IOW('m', 10, struct mfs_control_forget)
+#define MFS_CONTROL_CHECKPOINT_NAME _IOW('m', 12, struct mfs_control_checkpoint_name)
 
 /*
  * The others are for a regular file.  SUSPECT, also of one in a snapshot: an fsync of the image

@@ -20,6 +20,7 @@ union mfs_control_message {
 	struct mfs_control_commit commit;
 	struct mfs_control_arrived arrived;
 	struct mfs_control_forget forget;
+	struct mfs_control_checkpoint_name checkpoint_name;
 	struct mfs_control_flush flush;
 	struct mfs_control_snapshot_delete snapshot_delete;
 	struct mfs_control_snapshot_info snapshot_info;

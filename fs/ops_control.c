@@ -83,6 +83,15 @@ static int do_arrived(struct mfs *fs, const struct mfs_control_arrived *message)
 				  label_of(message->label));
 }
 
+static int do_checkpoint_name(struct mfs *fs, const struct mfs_control_checkpoint_name *message)
+{
+	struct bmf_checkpoint checkpoint = { .number = message->number, .uuid = message->uuid };
+
+	if (!is_terminated(message->name, sizeof(message->name)))
+		return -EINVAL;
+	return bmf_source_name(fs->source, &checkpoint, message->name[0] ? message->name : NULL);
+}
+
 static int do_snapshot_delete(struct mfs *fs, const struct mfs_control_snapshot_delete *message)
 {
 	if (!is_terminated(message->name, sizeof(message->name)))
@@ -153,6 +162,8 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 		return do_arrived(fs, &message->arrived);
 	case MFS_CONTROL_FORGET:
 		return bmf_source_forget(fs->source, &message->forget.replica);
+	case MFS_CONTROL_CHECKPOINT_NAME:
+		return do_checkpoint_name(fs, &message->checkpoint_name);
 	case MFS_CONTROL_SNAPSHOT_DELETE:
 		return do_snapshot_delete(fs, &message->snapshot_delete);
 	case MFS_CONTROL_SNAPSHOT_INFO:
@@ -168,8 +179,8 @@ static bool is_known(unsigned int cmd)
 {
 	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT || cmd == MFS_CONTROL_ARRIVED ||
 	       cmd == MFS_CONTROL_FORGET || cmd == MFS_CONTROL_FLUSH ||
-	       cmd == MFS_CONTROL_SNAPSHOT_DELETE || cmd == MFS_CONTROL_SNAPSHOT_INFO ||
-	       cmd == MFS_CONTROL_SNAPSHOT_IMAGES;
+	       cmd == MFS_CONTROL_CHECKPOINT_NAME || cmd == MFS_CONTROL_SNAPSHOT_DELETE ||
+	       cmd == MFS_CONTROL_SNAPSHOT_INFO || cmd == MFS_CONTROL_SNAPSHOT_IMAGES;
 }
 
 void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,

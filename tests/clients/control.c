@@ -132,6 +132,7 @@ static int hostile(int fd)
 		struct mfs_control_commit commit;
 		struct mfs_control_arrived arrived;
 		struct mfs_control_forget forget;
+		struct mfs_control_checkpoint_name checkpoint_name;
 		struct mfs_control_flush flush;
 		struct mfs_control_snapshot_images images;
 		char bytes[16384];
@@ -173,6 +174,14 @@ static int hostile(int fd)
 	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_FORGET, &m), ENOENT);
 	m.forget.version++;
 	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_FORGET, &m), EPROTONOSUPPORT);
+	/* a checkpoint that is not one; a name that does not end */
+	memset(&m, 0, sizeof(m));
+	m.checkpoint_name.version = MFS_CONTROL_VERSION;
+	m.checkpoint_name.number = 1;
+	m.checkpoint_name.name[0] = 'a';
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_CHECKPOINT_NAME, &m), ENOENT);
+	memset(m.checkpoint_name.name, 'a', sizeof(m.checkpoint_name.name));
+	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_CHECKPOINT_NAME, &m), EINVAL);
 	EXPECT_ERROR(ioctl(fd, MFS_CONTROL_INFO, NULL), EFAULT);
 	return 0;
 }

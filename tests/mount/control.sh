@@ -8,7 +8,7 @@ requires_fuse
 mkdir source mnt
 mount_source source mnt
 client control mnt info >out
-assert_contains "$(cat out)" "version 3 pid ${daemon_of[$work/mnt]} "
+assert_contains "$(cat out)" "version 4 pid ${daemon_of[$work/mnt]} "
 assert_contains "$(cat out)" " flags 0"
 mkdir mnt/dir
 touch mnt/image

@@ -234,6 +234,67 @@ START_TEST(forgetting_fails)
 END_TEST
 
 /*
+ * A name keeps a checkpoint and the bits since, over any number of later ones; without it both go.
+ * It is on disk when the call returns.
+ */
+START_TEST(named_is_kept)
+{
+	struct bmf_source *s = source_open(12);
+	int fd = source_image("image", BLOCKS);
+	struct bmf_checkpoint seed, late;
+	struct bmf_history history;
+	uint64_t newest;
+
+	seed = commit_for(s, NULL);
+	ck_assert_int_eq(bmf_source_name(s, &seed, "seed"), 0);
+	ck_assert_int_eq(source_change(s, fd, 1), 0);
+	late = commit_for(s, NULL);
+	source_roll(s);
+	ck_assert_int_eq(bmf_source_name(s, &late, "late"), -ENOENT); /* nobody needed it */
+	ck_assert_int_eq(source_change(s, fd, 200), 0);
+	ck_assert(is_known(&seed));
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert(delta_has(fd, seed.number, 1));
+	ck_assert(delta_has(fd, seed.number, 200));
+
+	s = source_open(12);
+	newest = source_roll(s);
+	ck_assert_int_eq(bmf_source_name(s, &seed, NULL), 0);
+	ck_assert_int_eq(bmf_source_name(s, &seed, NULL), -ENOENT);
+	ck_assert(!is_known(&seed));
+	ck_assert_int_eq(source_change(s, fd, 100), 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	ck_assert_int_eq(source_reason(fd, &history), BMF_REASON_NONE);
+	ck_assert_uint_eq(history.sidecar->since, newest);
+	bmf_history_destroy(&history);
+	close(fd);
+}
+END_TEST
+
+/* A state that can't be saved: no name is given, and none is taken away. */
+START_TEST(naming_fails)
+{
+	struct bmf_source *s = source_open(12);
+	struct bmf_checkpoint seed = commit_for(s, NULL), other;
+	struct bmf_state *state;
+
+	faultio_arm(&source_fault, FAULTIO_ALL & ~FAULTIO_CLOSE, 1, -ENOSPC, 0);
+	ck_assert_int_eq(bmf_source_name(s, &seed, "seed"), -ENOSPC);
+	faultio_arm(&source_fault, 0, 0, 0, 0);
+	ck_assert_int_eq(bmf_source_name(s, &seed, "seed"), 0); /* as it has none yet */
+	faultio_arm(&source_fault, FAULTIO_ALL & ~FAULTIO_CLOSE, 1, -ENOSPC, 0);
+	ck_assert_int_eq(bmf_source_name(s, &seed, NULL), -ENOSPC);
+	faultio_arm(&source_fault, 0, 0, 0, 0);
+	other = commit_for(s, NULL);
+	ck_assert_int_eq(bmf_source_name(s, &other, "seed"), -EEXIST);
+	ck_assert_int_eq(bmf_source_state(s, &state), 0);
+	ck_assert_str_eq(bmf_state_checkpoint(state, seed.number)->name, "seed");
+	bmf_state_free(state);
+	ck_assert_int_eq(bmf_source_close(s), 0);
+}
+END_TEST
+
+/*
  * A checkpoint that is not durable yet, or never will be: what is saved meanwhile goes under the
  * number before, and an image that rested until then keeps the boundary there.
  */
@@ -418,6 +479,8 @@ int main(void)
 	tcase_add_loop_test(tcase, one_of_two_is_forgotten, 0, 4);
 	tcase_add_test(tcase, forgotten_during_its_sync);
 	tcase_add_test(tcase, forgetting_fails);
+	tcase_add_test(tcase, named_is_kept);
+	tcase_add_test(tcase, naming_fails);
 	tcase_add_test(tcase, saved_ahead_of_the_state_after_a_rest);
 	tcase_add_test(tcase, what_was_not_saved_is_saved_later);
 	tcase_add_test(tcase, what_goes_while_a_checkpoint_is_made_keeps_its_bits);

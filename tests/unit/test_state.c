@@ -187,6 +187,34 @@ START_TEST(test_forget)
 }
 END_TEST
 
+/* One name a checkpoint, one checkpoint a name; and only the one that is meant. */
+START_TEST(test_name)
+{
+	struct bmf_state *state = new_state();
+	struct bmf_checkpoint one = { .number = 1, .uuid = uuid_of(1) };
+	struct bmf_checkpoint two = { .number = 2, .uuid = uuid_of(2) };
+	struct bmf_checkpoint other = { .number = 2, .uuid = uuid_of(9) };
+
+	for (int i = 0; i < 3; i++)
+		checkpoint(state);
+	ck_assert_int_eq(bmf_state_name(state, &one, NULL), -ENOENT);
+	ck_assert_int_eq(bmf_state_name(state, &one, "seed"), 0);
+	ck_assert_int_eq(bmf_state_name(state, &one, "again"), -EEXIST);
+	ck_assert_int_eq(bmf_state_name(state, &two, "seed"), -EEXIST);
+	ck_assert_int_eq(bmf_state_name(state, &two, "2"), -EINVAL);
+	ck_assert_int_eq(bmf_state_name(state, &other, "other"), -ENOENT);
+	ck_assert_str_eq(state->checkpoints[0].name, "seed");
+	ck_assert_ptr_null(state->checkpoints[1].name);
+	bmf_state_trim(state);
+	ck_assert_int_eq(bmf_state_name(state, &two, "late"), -ENOENT); /* it is gone */
+	ck_assert_uint_eq(state->ncheckpoints, 2);
+	ck_assert_int_eq(bmf_state_name(state, &one, NULL), 0);
+	bmf_state_trim(state);
+	ck_assert_uint_eq(state->ncheckpoints, 1);
+	bmf_state_free(state);
+}
+END_TEST
+
 START_TEST(test_needs)
 {
 	struct bmf_state *state = new_state();
@@ -472,6 +500,7 @@ int main(void)
 	tcase_add_test(tests, test_checkpoints);
 	tcase_add_test(tests, test_cursors);
 	tcase_add_test(tests, test_forget);
+	tcase_add_test(tests, test_name);
 	tcase_add_test(tests, test_needs);
 	tcase_add_test(tests, test_golden);
 	tcase_add_test(tests, test_random_round_trip);
