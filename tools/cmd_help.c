@@ -19,20 +19,29 @@ static void print_all(void)
 	     "mirrorctl --version prints the version.");
 }
 
+/* "name VALUE"; returns its length. */
+static int option_form(const struct command_option *o, char buf[48])
+{
+	return snprintf(buf, 48, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+}
+
 static void print_one(const struct command *command)
 {
+	char form[48];
+	int width = 14;
+
 	printf("usage: mirrorctl %s%s %s\n\n%s\n", command->name,
 	       command->options ? " [OPTION...]" : "", command->args, command->description);
 	if (command->options)
 		puts("");
+	for (const struct command_option *o = command_options; o->name; o++)
+		if ((command->options & o->bit) && option_form(o, form) > width)
+			width = option_form(o, form);
 	for (const struct command_option *o = command_options; o->name; o++) {
-		char form[32];
-
 		if (!(command->options & o->bit))
 			continue;
-		snprintf(form, sizeof(form), "%s%s%s", o->name, o->value ? " " : "",
-			 o->value ? o->value : "");
-		printf("  --%-14s %s\n", form, o->summary);
+		option_form(o, form);
+		printf("  --%-*s %s\n", width, form, o->summary);
 	}
 }
 

@@ -23,6 +23,9 @@
 #define OPTION_AT 512u
 #define OPTION_THREADS 1024u
 #define OPTION_CONFIG 2048u
+#define OPTION_SINCE (1u << 14)
+#define OPTION_SVG (1u << 16)
+#define OPTION_PNG (1u << 17)
 #define OPTION_PROGRESS (1u << 18)
 #define OPTION_LOCK_TIMEOUT (1u << 23)
 
@@ -41,8 +44,8 @@
 /* What was given besides arguments; values live as long as the verb runs. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
-	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config, *progress,
-		*lock_timeout;
+	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config;
+	const char *since, *svg, *png, *progress, *lock_timeout;
 };
 
 struct command {
@@ -92,6 +95,7 @@ void command_end(int status);
 
 int cmd_sync(const struct command *command, char *const args[], const struct options *options);
 int cmd_status(const struct command *command, char *const args[], const struct options *options);
+int cmd_map(const struct command *command, char *const args[], const struct options *options);
 int cmd_replica(const struct command *command, char *const args[], const struct options *options);
 int cmd_recover(const struct command *command, char *const args[], const struct options *options);
 int cmd_adopt(const struct command *command, char *const args[], const struct options *options);

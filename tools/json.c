@@ -84,13 +84,20 @@ void json_put_checkpoint(json_t *object, const char *key, uint64_t number,
 	put(object, key, checkpoint);
 }
 
-int json_print(json_t *document)
+char *json_finish(json_t *document)
 {
 	char *text = out_of_memory || !document
 			     ? NULL
 			     : json_dumps(document, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
 	json_decref(document);
+	return text;
+}
+
+int json_print(json_t *document)
+{
+	char *text = json_finish(document);
+
 	if (!text)
 		return -ENOMEM;
 	puts(text);

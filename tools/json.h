@@ -5,7 +5,7 @@
  * Names are written as they are when they are valid UTF-8.  Others have every byte that isn't
  * as \xHH and a backslash doubled, and the object says so: "path_escaped": true.
  *
- * Running out of memory is noticed once, by json_print().
+ * Running out of memory is noticed once, by json_print() or json_finish().
  */
 #ifndef TOOLS_JSON_H
 #define TOOLS_JSON_H
@@ -30,6 +30,9 @@ void json_put_checkpoint(json_t *object, const char *key, uint64_t number,
 
 /* Text for people: what isn't UTF-8 in it is escaped.  NULL: no memory. */
 json_t *json_text(const char *text);
+
+/* The document as text, which the caller frees, and lets go of it.  NULL: no memory. */
+char *json_finish(json_t *document);
 
 /* Writes the document to stdout and lets go of it.  0 or a negative errno. */
 int json_print(json_t *document);

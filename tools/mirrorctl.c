@@ -23,6 +23,10 @@ const struct command_option command_options[] = {
 	  "keep the last N checkpoints of the replica, 0: none but itself" },
 	{ "at", OPTION_AT, "CHECKPOINT", offsetof(struct options, at),
 	  "which one, its number or UUID; else the replica's newest" },
+	{ "since", OPTION_SINCE, "CHECKPOINT|REPLICA", offsetof(struct options, since),
+	  "since that checkpoint, or the one that a replica is at" },
+	{ "svg", OPTION_SVG, "FILE", offsetof(struct options, svg), "draw it as an SVG picture" },
+	{ "png", OPTION_PNG, "FILE", offsetof(struct options, png), "draw it as a PNG picture" },
 	{ "threads", OPTION_THREADS, "N", offsetof(struct options, threads),
 	  "read and write with N threads, 1 to 64 (16)" },
 	{ "progress", OPTION_PROGRESS, "HOW", offsetof(struct options, progress),
@@ -57,6 +61,13 @@ const struct command commands[] = {
 	  "Shows what is known of a source (mounted or not), of a replica, or of a directory\n"
 	  "that is both.",
 	  cmd_status },
+	{ "map", "SOURCE IMAGE", 2, 2, OPTION_JSON | OPTION_SINCE | OPTION_SVG | OPTION_PNG,
+	  EXIT_USAGE, "show which parts of an image have changed, and how often",
+	  "Draws which parts of IMAGE have changed since a checkpoint, or since the one that a\n"
+	  "replica is at; without --since, as far back as its bitmaps reach.  Colour is heat: in\n"
+	  "how many generations it changed.  IMAGE is a path in SOURCE, or one that leads to it;\n"
+	  "FILE may be - for standard output.",
+	  cmd_map },
 	{ "replica", "ACTION SOURCE [REPLICA]", 2, 3, OPTION_JSON, EXIT_USAGE,
 	  "show the replicas of a source, forget one",
 	  "list SOURCE            shows each replica that SOURCE knows: the checkpoint that it is\n"

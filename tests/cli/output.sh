@@ -8,7 +8,7 @@ echo 1 >s/a
 must_sync 0 s d
 
 for words in "help" "help sync" "--version" "status s" "status --json s" "status d" "sync s d" \
-	"sync --json s d" "replica list s" "replica list --json s" "verify s d" "verify --json s d" \
+	"sync --json s d" "map s a" "map --json s a" "replica list s" "replica list --json s" "verify s d" "verify --json s d" \
 	"scrub d" "scrub --json d"; do
 	code=0
 	# shellcheck disable=SC2086
@@ -90,4 +90,5 @@ if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
 	"$MIRRORCTL" snapshot list --json s | fields_of snapshot 'keys[], (.snapshots[0] | keys[])'
 	unmount s
 fi
+"$MIRRORCTL" map --json s a | fields_of map 'keys[], (.since | keys[]), (.extents[0] | keys[])'
 "$MIRRORCTL" adopt --json d | fields_of adopt
