@@ -41,7 +41,8 @@ static void print_one(const struct command *command)
 		if (!(command->options & o->bit))
 			continue;
 		option_form(o, form);
-		printf("  --%-*s %s\n", width, form, o->summary);
+		/* two spaces at least: completion goes by them */
+		printf("  --%-*s  %s\n", width, form, o->summary);
 	}
 }
 
