@@ -106,10 +106,13 @@ c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_s
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
 scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/bench/run tests/fuzz/run \
 	tests/guest/init tests/powercut/phases \
-	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash tests/*/*.job)
+	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash tests/*/*.job tools/completion/*.bash)
+zsh_scripts := $(wildcard tests/*/*.zsh tools/completion/_*)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
 units := $(wildcard tools/systemd/*.in tools/systemd/*.timer)
+bash_completion := $(wildcard tools/completion/*.bash)
+zsh_completion := $(wildcard tools/completion/_*)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs := $(BUILD)/mirrorfs $(BUILD)/mirrorctl
@@ -309,6 +312,7 @@ lint-c: config.h
 # whether in "a && b || c" c is meant for both, and reading what the pipe's end writes.
 lint-scripts:
 	@shellcheck -x -P SCRIPTDIR -e SC1090,SC1091,SC2015,SC2094,SC2317 $(scripts)
+	@for file in $(zsh_scripts); do zsh -n $$file || exit; done
 
 lint-pages:
 	@$(if $(pages),mandoc -T lint -W warning $(pages))
@@ -322,7 +326,7 @@ ifdefs = \# *(ifn?def|(el)?if.*defined).*(HAVE_|MIRRORFS_DEBUG)
 # deny(WHAT, WHY, FILES): no line of FILES matches WHAT
 deny = @! grep -nE -e '$(1)' /dev/null $(3) || { echo '^ lint: $(strip $(2))' >&2; exit 1; }
 lint-rules:
-	@for file in $(c_src) $(headers) $(scripts) $(mutants) $(pages) Makefile configure.ac config.mk.in \
+	@for file in $(c_src) $(headers) $(scripts) $(zsh_scripts) $(mutants) $(pages) Makefile configure.ac config.mk.in \
 		.gitignore .editorconfig .clang-format .clang-tidy; do \
 		head -n 3 $$file | grep -q SPDX-License-Identifier: || { \
 		echo "lint: $$file: no SPDX line at its top" >&2; exit 1; }; done
@@ -348,13 +352,21 @@ INSTALL ?= install
 dest_bin = $(DESTDIR)$(bindir)
 dest_man = $(DESTDIR)$(mandir)
 dest_unit = $(DESTDIR)$(unitdir)
+dest_bash = $(DESTDIR)$(bashcompletiondir)
+dest_zsh = $(DESTDIR)$(zshcompletiondir)
 
+# A file of bash's completion is named as the program that it is for.
 .PHONY: install uninstall
-install: all ## install programs, man pages and units (prefix, DESTDIR)
+install: all ## install programs, man pages, completion, units (prefix, DESTDIR)
 	$(INSTALL) -d '$(dest_bin)' '$(dest_man)/man5' '$(dest_man)/man8'
 	$(INSTALL) -m 755 $(programs) '$(dest_bin)'
 	for page in $(pages); do \
 		$(INSTALL) -m 644 $$page '$(dest_man)/man'$${page##*.} || exit; done
+	$(if $(bashcompletiondir),$(INSTALL) -d '$(dest_bash)')
+	for file in $(if $(bashcompletiondir),$(notdir $(bash_completion:.bash=))); do \
+		$(INSTALL) -m 644 tools/completion/$$file.bash '$(dest_bash)'/$$file || exit; done
+	$(if $(zshcompletiondir),$(INSTALL) -d '$(dest_zsh)')
+	$(if $(zshcompletiondir),$(INSTALL) -m 644 $(zsh_completion) '$(dest_zsh)')
 	$(if $(unitdir),$(INSTALL) -d '$(dest_unit)')
 	for file in $(if $(unitdir),$(units)); do \
 		name=$${file##*/}; \
@@ -364,6 +376,10 @@ uninstall: ## remove what install installed
 	for program in $(notdir $(programs)); do rm -f '$(dest_bin)'/$$program || exit; done
 	for page in $(notdir $(pages)); do \
 		rm -f '$(dest_man)/man'$${page##*.}/$$page || exit; done
+	for file in $(if $(bashcompletiondir),$(notdir $(bash_completion:.bash=))); do \
+		rm -f '$(dest_bash)'/$$file || exit; done
+	for file in $(if $(zshcompletiondir),$(notdir $(zsh_completion))); do \
+		rm -f '$(dest_zsh)'/$$file || exit; done
 	for file in $(if $(unitdir),$(notdir $(units:.in=))); do \
 		rm -f '$(dest_unit)'/$$file || exit; done
 
