@@ -3,9 +3,8 @@
 #include "config.h"
 
 #include "tools/checkpoints_show.h"
+#include "tools/table.h"
 #include "tools/text.h"
-
-#include <stdio.h>
 
 static const char *kind_of(const struct checkpoint *checkpoint)
 {
@@ -30,18 +29,27 @@ json_t *checkpoints_show_json(const struct checkpoints *list)
 	return array;
 }
 
-void checkpoints_show(const struct checkpoints *list)
+int checkpoints_show(const struct checkpoints *list, FILE *out)
 {
 	char uuid[BMF_UUID_TEXT], when[TEXT_TIME], bytes[TEXT_BYTES];
+	struct table *table = table_new();
+	int r;
 
-	if (list->n > 0)
-		puts("kept checkpoints:");
+	table_column(table, "CHECKPOINT", TABLE_RIGHT);
+	table_column(table, "MADE", TABLE_LEFT);
+	table_column(table, "KEPT AS", TABLE_LEFT);
+	table_column(table, "SIZE", TABLE_RIGHT);
+	table_column(table, "UUID", TABLE_LEFT);
 	for (size_t i = 0; i < list->n; i++) {
 		const struct checkpoint *checkpoint = &list->items[i];
 
-		printf("  %llu  %s  %s  %s  %s\n", (unsigned long long)checkpoint->number,
-		       bmf_uuid_format(&checkpoint->uuid, uuid),
-		       text_time(checkpoint->time_ns, when), kind_of(checkpoint),
-		       text_bytes(checkpoint->nbytes, bytes));
+		table_cellf(table, "%llu", (unsigned long long)checkpoint->number);
+		table_cell(table, text_time(checkpoint->time_ns, when));
+		table_cell(table, kind_of(checkpoint));
+		table_cell(table, text_bytes(checkpoint->nbytes, bytes));
+		table_cell(table, bmf_uuid_format(&checkpoint->uuid, uuid));
 	}
+	r = table_print(table, out);
+	table_free(table);
+	return r;
 }

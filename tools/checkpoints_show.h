@@ -6,10 +6,12 @@
 #include "tools/checkpoints.h"
 #include "tools/json.h"
 
+#include <stdio.h>
+
 /* An array, the newest first. */
 json_t *checkpoints_show_json(const struct checkpoints *list);
 
-/* A line for each, to stdout; nothing if there are none. */
-void checkpoints_show(const struct checkpoints *list);
+/* A table; nothing if there are none.  0 or -ENOMEM. */
+int checkpoints_show(const struct checkpoints *list, FILE *out);
 
 #endif

@@ -8,6 +8,7 @@
 #include "tools/replicas_json.h"
 #include "tools/source_view.h"
 #include "tools/status.h"
+#include "tools/table.h"
 #include "tools/text.h"
 
 #include <errno.h>
@@ -29,11 +30,12 @@ static int failed(const struct bmf_error *err, int r)
 
 /* ---- list ---- */
 
-static int print_list_json(const struct replicas *replicas)
+static int print_list_json(const struct status *status)
 {
 	json_t *document = json_object();
 
-	json_object_set_new(document, "replicas", replicas_json(replicas));
+	json_object_set_new(document, "replicas",
+			    replicas_json(&status->replicas, status->time_ns));
 	return json_print(document);
 }
 
@@ -42,30 +44,41 @@ static const char *time_or_dash(int64_t time_ns, char buf[TEXT_TIME])
 	return time_ns ? text_time(time_ns, buf) : "-";
 }
 
-static void print_item(const struct replicas_item *item)
+static void add_item(struct table *table, const struct replicas_item *item)
 {
 	char made[TEXT_TIME], seen[TEXT_TIME], dirty[TEXT_BYTES], held[TEXT_BYTES];
-	char uuid[BMF_UUID_TEXT], name[TEXT_NAME];
+	char uuid[BMF_UUID_TEXT], name[TEXT_NAME], begun[64] = "";
 	const struct bmf_cursor *cursor = item->cursor;
 
-	printf("%10llu  %-20s  %-20s  %10s  %10s  %s  %s", (unsigned long long)cursor->at,
-	       time_or_dash(item->at_ns, made), time_or_dash(item->seen_ns, seen),
-	       text_bytes(item->dirty, dirty), text_bytes(item->held_nbytes, held),
-	       bmf_uuid_format(&cursor->replica, uuid),
-	       text_quote(cursor->label, name, sizeof(name)));
+	table_cellf(table, "%llu", (unsigned long long)cursor->at);
+	table_cell(table, time_or_dash(item->at_ns, made));
+	table_cell(table, time_or_dash(item->seen_ns, seen));
+	table_cell(table, text_bytes(item->dirty, dirty));
+	table_cell(table, text_bytes(item->held_nbytes, held));
+	table_cell(table, bmf_uuid_format(&cursor->replica, uuid));
 	if (cursor->pending)
-		printf(" (a sync to %llu was begun)", (unsigned long long)cursor->pending);
-	puts("");
+		snprintf(begun, sizeof(begun), " (a sync to %llu was begun)",
+			 (unsigned long long)cursor->pending);
+	table_cellf(table, "%s%s", text_quote(cursor->label, name, sizeof(name)), begun);
 }
 
 static int print_list_text(const struct replicas *replicas)
 {
-	if (replicas->n > 0)
-		printf("%10s  %-20s  %-20s  %10s  %10s  %-36s  %s\n", "CHECKPOINT", "MADE", "SEEN",
-		       "DIRTY", "HELD", "UUID", "WHERE");
+	struct table *table = table_new();
+	int r;
+
+	table_column(table, "CHECKPOINT", TABLE_RIGHT);
+	table_column(table, "MADE", TABLE_LEFT);
+	table_column(table, "SEEN", TABLE_LEFT);
+	table_column(table, "DIRTY", TABLE_RIGHT);
+	table_column(table, "HELD", TABLE_RIGHT);
+	table_column(table, "UUID", TABLE_LEFT);
+	table_column(table, "WHERE", TABLE_LEFT);
 	for (size_t i = 0; i < replicas->n; i++)
-		print_item(&replicas->items[i]);
-	return output_finish();
+		add_item(table, &replicas->items[i]);
+	r = table_print(table, stdout);
+	table_free(table);
+	return r < 0 ? r : output_finish();
 }
 
 static int list(const char *path, const char *replica, const struct options *options)
@@ -81,7 +94,7 @@ static int list(const char *path, const char *replica, const struct options *opt
 	}
 	if (r < 0)
 		return failed(&err, r);
-	r = options->given & OPTION_JSON ? print_list_json(&status.replicas)
+	r = options->given & OPTION_JSON ? print_list_json(&status)
 					 : print_list_text(&status.replicas);
 	status_destroy(&status);
 	if (r < 0)

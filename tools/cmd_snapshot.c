@@ -9,6 +9,7 @@
 #include "tools/output.h"
 #include "tools/snapshots.h"
 #include "tools/stop.h"
+#include "tools/table.h"
 #include "tools/text.h"
 
 #include <errno.h>
@@ -179,26 +180,35 @@ static int print_list_json(const struct source_view *view, const struct snapshot
 	return json_print(document);
 }
 
-static int print_list_text(const struct snapshots_list *list)
+static void add_snapshot(struct table *table, const struct mfs_control_snapshot_info *info)
 {
 	char when[TEXT_TIME], bytes[TEXT_BYTES], name[TEXT_NAME], reason[TEXT_NAME];
 
-	if (list->n > 0)
-		printf("%10s  %-20s  %8s  %10s  %s\n", "CHECKPOINT", "TIME", "IMAGES", "PRESERVED",
-		       "NAME");
-	for (size_t i = 0; i < list->n; i++) {
-		const struct mfs_control_snapshot_info *info = &list->items[i];
+	table_cellf(table, "%llu", (unsigned long long)info->number);
+	table_cell(table, text_time(info->time_ns, when));
+	table_cellf(table, "%llu", (unsigned long long)info->images);
+	table_cell(table, text_bytes(info->preserved, bytes));
+	table_cellf(table, "%s%s%s%s%s", text_quote(info->name, name, sizeof(name)),
+		    info->owned ? " (used by a sync)" : "", info->broken != 0 ? " (broken: " : "",
+		    info->broken != 0 ? text_quote(info->reason, reason, sizeof(reason)) : "",
+		    info->broken != 0 ? ")" : "");
+}
 
-		printf("%10llu  %-20s  %8llu  %10s  %s%s", (unsigned long long)info->number,
-		       text_time(info->time_ns, when), (unsigned long long)info->images,
-		       text_bytes(info->preserved, bytes),
-		       text_quote(info->name, name, sizeof(name)),
-		       info->owned ? " (used by a sync)" : "");
-		if (info->broken != 0)
-			printf(" (broken: %s)", text_quote(info->reason, reason, sizeof(reason)));
-		puts("");
-	}
-	return output_finish();
+static int print_list_text(const struct snapshots_list *list)
+{
+	struct table *table = table_new();
+	int r;
+
+	table_column(table, "CHECKPOINT", TABLE_RIGHT);
+	table_column(table, "TIME", TABLE_LEFT);
+	table_column(table, "IMAGES", TABLE_RIGHT);
+	table_column(table, "PRESERVED", TABLE_RIGHT);
+	table_column(table, "NAME", TABLE_LEFT);
+	for (size_t i = 0; i < list->n; i++)
+		add_snapshot(table, &list->items[i]);
+	r = table_print(table, stdout);
+	table_free(table);
+	return r < 0 ? r : output_finish();
 }
 
 static int list(struct source_view *view, const char *name, const struct options *options)

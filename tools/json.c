@@ -20,14 +20,10 @@ static void put(json_t *object, const char *key, json_t *value)
 
 json_t *json_text(const char *text)
 {
-	char *escaped;
-	json_t *value;
+	char *utf8 = text_for_utf8(text);
+	json_t *value = utf8 ? json_string(utf8) : NULL;
 
-	if (text_is_utf8(text))
-		return json_string(text);
-	escaped = text_escape(text);
-	value = escaped ? json_string(escaped) : NULL;
-	free(escaped);
+	free(utf8);
 	return value;
 }
 

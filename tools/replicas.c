@@ -96,6 +96,13 @@ void replicas_destroy(struct replicas *replicas)
 	*replicas = (struct replicas){ 0 };
 }
 
+int64_t replicas_lag(const struct replicas_item *item, int64_t now_ns)
+{
+	if (item->at_ns == 0)
+		return -1;
+	return item->at_ns < now_ns ? (now_ns - item->at_ns) / INT64_C(1000000000) : 0;
+}
+
 unsigned int replicas_days_away(const struct replicas_item *item, int64_t now_ns)
 {
 	int64_t days;

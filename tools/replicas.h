@@ -49,6 +49,12 @@ int replicas_measure(struct replicas *replicas, const struct bmf_sidecar *sideca
 void replicas_destroy(struct replicas *replicas);
 
 /*
+ * The seconds since the checkpoint that the replica is at: what is newer than that is lost if the
+ * source is.  -1: it is at none.  Not less than 0, whatever the clock says.
+ */
+int64_t replicas_lag(const struct replicas_item *item, int64_t now_ns);
+
+/*
  * For how many days a replica that holds the oldest checkpoint wasn't seen, if those are more than
  * REPLICAS_AWAY_DAYS; else 0.
  */

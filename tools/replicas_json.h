@@ -6,6 +6,6 @@
 #include "tools/json.h"
 #include "tools/replicas.h"
 
-json_t *replicas_json(const struct replicas *replicas);
+json_t *replicas_json(const struct replicas *replicas, int64_t now_ns);
 
 #endif

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static uint64_t clipped_bytes(const struct bmf_bits *bits, unsigned int shift, uint64_t size)
@@ -218,10 +219,13 @@ int status_read(const char *path, struct status *ret, struct bmf_error *err)
 {
 	struct status status = { 0 };
 	struct source_view view;
+	struct timespec now;
 	int r = source_view_locate(path, &view, err);
 
 	if (r < 0)
 		return r;
+	clock_gettime(CLOCK_REALTIME, &now);
+	status.time_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 	r = replica_read_manifest(view.fd, path, &status.manifest, err);
 	if (r == 0)
 		r = read_replica(&status, path, view.fd, err);
@@ -234,6 +238,15 @@ int status_read(const char *path, struct status *ret, struct bmf_error *err)
 	}
 	*ret = status;
 	return 0;
+}
+
+uint64_t status_bytes(const struct status *status)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < status->nimages; i++)
+		total += status->images[i].size;
+	return total;
 }
 
 void status_destroy(struct status *status)

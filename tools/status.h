@@ -28,6 +28,8 @@ struct status_image {
 };
 
 struct status {
+	int64_t time_ns; /* when it was read */
+
 	bool is_source;
 	bool mounted;
 	int pid;		 /* if mounted */
@@ -43,6 +45,9 @@ struct status {
 };
 
 int status_read(const char *path, struct status *ret, struct bmf_error *err);
+
+/* The sizes of a source's images, together. */
+uint64_t status_bytes(const struct status *status);
 void status_destroy(struct status *status);
 
 #endif

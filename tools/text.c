@@ -59,6 +59,27 @@ char *text_duration(double seconds, char buf[TEXT_DURATION])
 	return buf;
 }
 
+char *text_age(uint64_t seconds, char buf[TEXT_AGE])
+{
+	static const struct {
+		uint64_t seconds;
+		const char *name;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+	size_t i = 0;
+	uint64_t rest;
+
+	while (i < 3 && seconds < units[i].seconds)
+		i++;
+	rest = i < 3 ? seconds % units[i].seconds / units[i + 1].seconds : 0;
+	if (rest > 0)
+		snprintf(buf, TEXT_AGE, "%" PRIu64 " %s %" PRIu64 " %s", seconds / units[i].seconds,
+			 units[i].name, rest, units[i + 1].name);
+	else
+		snprintf(buf, TEXT_AGE, "%" PRIu64 " %s", seconds / units[i].seconds,
+			 units[i].name);
+	return buf;
+}
+
 char *text_time(int64_t time_ns, char buf[TEXT_TIME])
 {
 	time_t seconds = (time_t)(time_ns / 1000000000);
@@ -111,6 +132,15 @@ bool text_is_utf8(const char *s)
 		s += n;
 	}
 	return true;
+}
+
+size_t text_width(const char *text)
+{
+	size_t width = 0, n;
+
+	for (; *text; text += n ? n : 1, width++)
+		n = text_utf8(text);
+	return width;
 }
 
 /*
@@ -166,6 +196,11 @@ char *text_escape(const char *name)
 	char *buf = malloc(size);
 
 	return buf ? text_quote(name, buf, size) : NULL;
+}
+
+char *text_for_utf8(const char *name)
+{
+	return text_is_utf8(name) ? strdup(name) : text_escape(name);
 }
 
 void text_note(uint64_t *n, char **first, const char *path)

@@ -154,6 +154,25 @@ START_TEST(stays_away)
 }
 END_TEST
 
+/* As old as its checkpoint is, not as the sync that has brought it there. */
+START_TEST(lags)
+{
+	struct replicas replicas;
+
+	add(1, 0, "", 3, 0);
+	add(2, 1, "", 0, 9);
+	state->cursors[0].time_ns = 7 * DAY;
+	ck_assert_int_eq(replicas_begin(state, &replicas), 0);
+	ck_assert_int_eq(replicas_lag(item_of(&replicas, 0), 3 * DAY), 0);
+	ck_assert_int_eq(replicas_lag(item_of(&replicas, 0), 3 * DAY + 1999999999), 1);
+	ck_assert_int_eq(replicas_lag(item_of(&replicas, 0), 8 * DAY), INT64_C(5) * 86400);
+	ck_assert_int_eq(replicas_lag(item_of(&replicas, 0), DAY),
+			 0); /* a clock that was set back */
+	ck_assert_int_eq(replicas_lag(item_of(&replicas, 1), 10 * DAY), -1);
+	replicas_destroy(&replicas);
+}
+END_TEST
+
 /* Measured is the difference that forgetting it makes. */
 START_TEST(measures_what_would_go)
 {
@@ -200,6 +219,7 @@ int main(void)
 	tcase_add_test(tcase, is_found);
 	tcase_add_test(tcase, holds_what_it_alone_needs);
 	tcase_add_test(tcase, stays_away);
+	tcase_add_test(tcase, lags);
 	tcase_add_test(tcase, measures_what_would_go);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

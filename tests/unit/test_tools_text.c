@@ -61,6 +61,40 @@ START_TEST(durations_and_times)
 }
 END_TEST
 
+START_TEST(ages)
+{
+	static const struct {
+		uint64_t seconds;
+		const char *text;
+	} cases[] = {
+		{ 0, "0 s" },
+		{ 59, "59 s" },
+		{ 60, "1 min" },
+		{ 200, "3 min 20 s" },
+		{ 3599, "59 min 59 s" },
+		{ 3600, "1 h" },
+		{ 3659, "1 h" },
+		{ 86399, "23 h 59 min" },
+		{ 86400, "1 d" },
+		{ 3 * 86400 + 4 * 3600 + 59, "3 d 4 h" },
+		{ UINT64_MAX, "213503982334601 d 7 h" },
+	};
+	char buf[TEXT_AGE];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ck_assert_str_eq(text_age(cases[i].seconds, buf), cases[i].text);
+}
+END_TEST
+
+START_TEST(widths)
+{
+	ck_assert_uint_eq(text_width(""), 0);
+	ck_assert_uint_eq(text_width("tr\xc3\xb6t"), 4);
+	ck_assert_uint_eq(text_width("\xc3"), 1);
+	ck_assert_uint_eq(text_width("a\xff\xff"), 3);
+}
+END_TEST
+
 START_TEST(utf8)
 {
 	static const char *const good[] = { "",
@@ -174,6 +208,8 @@ int main(void)
 	tcase_add_test(tc, bytes);
 	tcase_add_test(tc, percent);
 	tcase_add_test(tc, durations_and_times);
+	tcase_add_test(tc, ages);
+	tcase_add_test(tc, widths);
 	tcase_add_test(tc, utf8);
 	tcase_add_test(tc, quoting);
 	tcase_add_test(tc, quoting_random_bytes);
