@@ -24,6 +24,9 @@
 #define BUSY_TRIES 100
 #define BUSY_PAUSE_MS 100
 
+/* In the name of a lock's holder that will soon be done: a sync is not to fail for it. */
+#define LOOKING ", looking"
+
 static int open_given(const char *path, struct bmf_error *err)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -185,7 +188,8 @@ static bool wait_for_holder(const struct bmf_error *busy, int tries, struct lock
 	free(point);
 	if (mounted || stop_signal())
 		return false;
-	if (strstr(busy->text, "mirrorctl") || tries >= BUSY_TRIES)
+	if ((strstr(busy->text, "mirrorctl") && !strstr(busy->text, LOOKING)) ||
+	    tries >= BUSY_TRIES)
 		return lock_wait_again(wait);
 	pause_ms(BUSY_PAUSE_MS);
 	return true;
@@ -207,9 +211,9 @@ static int busy_error(const struct source_view *view, const struct bmf_error *bu
 	return -EBUSY;
 }
 
-static void describe(char holder[64])
+static void describe(bool track, char holder[64])
 {
-	snprintf(holder, 64, "mirrorctl (pid %d)", (int)getpid());
+	snprintf(holder, 64, "mirrorctl%s (pid %d)", track ? "" : LOOKING, (int)getpid());
 }
 
 /* Opens for tracking, or the store for looking, as soon as the lock is free. */
@@ -223,7 +227,7 @@ static int open_unmounted(struct source_view *view, bool track, struct bmf_error
 	char holder[64];
 	int r;
 
-	describe(holder);
+	describe(track, holder);
 	options.holder = holder;
 	for (int tries = 1;; tries++) {
 		if (track)
