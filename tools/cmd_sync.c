@@ -2,6 +2,7 @@
 /* cmd_sync.c - mirrorctl sync: calls the engine and says what it did */
 #include "config.h"
 
+#include "tools/cmd_sync.h"
 #include "tools/command.h"
 #include "tools/fail.h"
 #include "tools/full.h"
@@ -52,7 +53,7 @@ static json_t *warnings_json(const struct sync_result *result)
 	return array;
 }
 
-static int print_json(const struct sync_result *result)
+json_t *cmd_sync_json(const struct sync_result *result)
 {
 	json_t *document = json_object();
 
@@ -75,7 +76,7 @@ static int print_json(const struct sync_result *result)
 	json_object_set_new(document, "seconds", json_real(result->seconds));
 	json_put_bool(document, "dry_run", result->dry_run);
 	json_object_set_new(document, "warnings", warnings_json(result));
-	return json_print(document);
+	return document;
 }
 
 static void print_full_copy(const struct sync_full_copy *copy, bool dry_run)
@@ -93,7 +94,7 @@ static void print_full_copy(const struct sync_full_copy *copy, bool dry_run)
 		       text_bytes(copy->bytes, differed));
 }
 
-static void print_full_copies(const struct sync_result *result)
+void cmd_sync_print_full_copies(const struct sync_result *result)
 {
 	uint64_t fresh = 0;
 
@@ -123,6 +124,12 @@ static void print_removals(const struct sync_result *result)
 				  sizeof(name)));
 }
 
+static void print_warnings(const struct sync_result *result)
+{
+	for (size_t i = 0; i < result->nwarnings; i++)
+		output_error("warning: %s", result->warnings[i]);
+}
+
 static int print_text(const struct sync_result *result)
 {
 	char copied[TEXT_BYTES], total[TEXT_BYTES], zeroed[TEXT_BYTES], percent[TEXT_PERCENT];
@@ -137,13 +144,12 @@ static int print_text(const struct sync_result *result)
 	       text_percent(result->bytes_copied, result->bytes_total, percent),
 	       dry ? "would zero" : "zeroed", text_bytes(result->bytes_zeroed, zeroed),
 	       text_duration(result->seconds, seconds));
-	print_full_copies(result);
+	cmd_sync_print_full_copies(result);
 	print_removals(result);
 	if (result->crash_bytes > 0)
 		printf("%s looked at only because mirrorfs crashed: %s\n", dry ? "would be" : "was",
 		       text_bytes(result->crash_bytes, copied));
-	for (size_t i = 0; i < result->nwarnings; i++)
-		output_error("warning: %s", result->warnings[i]);
+	print_warnings(result);
 	return output_finish();
 }
 
@@ -152,7 +158,7 @@ static int report(const struct sync_result *result, const struct options *option
 	int r = 0;
 
 	if (options->given & OPTION_JSON)
-		r = print_json(result);
+		r = json_print(cmd_sync_json(result));
 	else if (!(options->given & OPTION_QUIET))
 		r = print_text(result);
 	if (r < 0) {
@@ -165,6 +171,65 @@ static int report(const struct sync_result *result, const struct options *option
 	return sync_result_is_full(result) ? EXIT_FULL_COPY : EXIT_SUCCESS;
 }
 
+int cmd_sync_fail(const char *dest, int r, const struct sync_result *result,
+		  const struct bmf_error *err)
+{
+	char name[TEXT_NAME];
+
+	if (r == -ECANCELED && stop_signal()) {
+		output_error("sync to '%s': stopped by a signal; the next sync makes it good",
+			     text_quote(dest, name, sizeof(name)));
+		return EXIT_SIGNAL + stop_signal();
+	}
+	output_error("%s", err->text);
+	return result->refused		 ? EXIT_USAGE
+	       : result->snapshot_broken ? EXIT_SNAPSHOT_BROKEN
+					 : EXIT_FAILURE;
+}
+
+#define INTERVAL_DEFAULT "30s"
+#define INTERVAL_MIN_MS 100
+#define INTERVAL_MAX_MS (24 * 3600 * 1000)
+
+/* What can't go together, and values.  0, or -EINVAL, and that is said. */
+static int take_options(const struct command *command, const struct options *options,
+			struct sync_options *ret, uint64_t *ret_interval_ms)
+{
+	bool follows = options->given & OPTION_FOLLOW;
+	const char *clash = NULL;
+
+	if (follows && (options->given & OPTION_DRY_RUN))
+		clash = "--follow and --dry-run don't go together";
+	else if (!follows && (options->given & OPTION_INTERVAL))
+		clash = "--interval goes with --follow";
+	if (clash) {
+		output_error("%s: %s; see mirrorctl help %s", command->name, clash, command->name);
+		return -EINVAL;
+	}
+	if (command_duration(command, "interval",
+			     options->interval ? options->interval : INTERVAL_DEFAULT,
+			     INTERVAL_MIN_MS, INTERVAL_MAX_MS, ret_interval_ms) < 0)
+		return -EINVAL;
+	if (ret->keeps &&
+	    command_number(command, "keep", options->keep, 0, UINT64_MAX, &ret->keep) < 0)
+		return -EINVAL;
+	return command_threads(command, options, &ret->threads);
+}
+
+static int sync_one(char *const args[], const struct options *options,
+		    const struct sync_options *sync_options)
+{
+	struct sync_result result;
+	struct bmf_error err;
+	int r, status;
+
+	r = sync_run(args[0], args[1], sync_options, &result, &err);
+	progress_clear();
+	status = r < 0 ? cmd_sync_fail(args[1], r, &result, &err) : report(&result, options);
+	sync_result_destroy(&result);
+	return status;
+}
+
 int cmd_sync(const struct command *command, char *const args[], const struct options *options)
 {
 	struct sync_options sync_options = { .dry_run = options->given & OPTION_DRY_RUN,
@@ -173,30 +238,12 @@ int cmd_sync(const struct command *command, char *const args[], const struct opt
 					     .pre_hook = options->pre_hook,
 					     .post_hook = options->post_hook,
 					     .alert = on_alert };
-	struct sync_result result;
-	char name[TEXT_NAME];
-	struct bmf_error err;
-	int r, status;
+	uint64_t interval_ms;
 
-	if ((sync_options.keeps && command_number(command, "keep", options->keep, 0, UINT64_MAX,
-						  &sync_options.keep) < 0) ||
-	    command_threads(command, options, &sync_options.threads) < 0)
+	if (take_options(command, options, &sync_options, &interval_ms) < 0)
 		return EXIT_USAGE;
 	stop_catch();
-	r = sync_run(args[0], args[1], &sync_options, &result, &err);
-	progress_clear();
-	if (r == -ECANCELED && stop_signal()) {
-		output_error("sync to '%s': stopped by a signal; the next sync makes it good",
-			     text_quote(args[1], name, sizeof(name)));
-		status = EXIT_SIGNAL + stop_signal();
-	} else if (r < 0) {
-		output_error("%s", err.text);
-		status = result.refused		  ? EXIT_USAGE
-			 : result.snapshot_broken ? EXIT_SNAPSHOT_BROKEN
-						  : EXIT_FAILURE;
-	} else {
-		status = report(&result, options);
-	}
-	sync_result_destroy(&result);
-	return status;
+	if (options->given & OPTION_FOLLOW)
+		return cmd_sync_follow(args, options, &sync_options, interval_ms);
+	return sync_one(args, options, &sync_options);
 }

@@ -28,6 +28,8 @@
 #define OPTION_PNG (1u << 17)
 #define OPTION_PROGRESS (1u << 18)
 #define OPTION_LOCK_TIMEOUT (1u << 23)
+#define OPTION_FOLLOW (1u << 24)
+#define OPTION_INTERVAL (1u << 25)
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -45,7 +47,7 @@
 struct options {
 	unsigned int given; /* OPTION_ bits */
 	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config;
-	const char *since, *svg, *png, *progress, *lock_timeout;
+	const char *since, *svg, *png, *progress, *lock_timeout, *interval;
 };
 
 struct command {
@@ -80,6 +82,13 @@ int command_run(const struct command *command, char *words[]);
 /* The value of an option, decimal.  0; or -EINVAL, and that is said. */
 int command_number(const struct command *command, const char *option, const char *text,
 		   uint64_t min, uint64_t max, uint64_t *ret);
+
+/*
+ * The same of a time: a number of seconds, or one with a unit, ms, s, m (or min), or h.  In
+ * milliseconds.
+ */
+int command_duration(const struct command *command, const char *option, const char *text,
+		     uint64_t min_ms, uint64_t max_ms, uint64_t *ret_ms);
 
 /* That of --threads; 0 if it wasn't given.  Likewise. */
 int command_threads(const struct command *command, const struct options *options,

@@ -39,6 +39,45 @@ int command_number(const struct command *command, const char *option, const char
 	return -EINVAL;
 }
 
+/* How many milliseconds that unit has; 0: it is none. */
+static uint64_t unit_ms(const char *unit)
+{
+	static const struct {
+		const char *name;
+		uint64_t ms;
+	} units[] = {
+		{ "", 1000 },	    { "ms", 1 },	  { "s", 1000 },
+		{ "m", 60 * 1000 }, { "min", 60 * 1000 }, { "h", 3600 * 1000 },
+	};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(unit, units[i].name) == 0)
+			return units[i].ms;
+	return 0;
+}
+
+int command_duration(const struct command *command, const char *option, const char *text,
+		     uint64_t min_ms, uint64_t max_ms, uint64_t *ret_ms)
+{
+	size_t ndigits = strspn(text, "0123456789");
+	uint64_t value, unit = unit_ms(text + ndigits);
+	char name[TEXT_NAME];
+
+	errno = 0;
+	value = strtoull(text, NULL, 10);
+	if (ndigits > 0 && errno == 0 && unit > 0 && value <= max_ms / unit &&
+	    value * unit >= min_ms) {
+		*ret_ms = value * unit;
+		return 0;
+	}
+	output_error("%s: --%s takes a time such as 30s, 5m or 1h, from %llu ms to %llu h, not "
+		     "'%s'; see mirrorctl help %s",
+		     command->name, option, (unsigned long long)min_ms,
+		     (unsigned long long)max_ms / 3600000, text_quote(text, name, sizeof(name)),
+		     command->name);
+	return -EINVAL;
+}
+
 int command_threads(const struct command *command, const struct options *options, unsigned int *ret)
 {
 	uint64_t threads = 0;

@@ -80,23 +80,36 @@ void json_put_checkpoint(json_t *object, const char *key, uint64_t number,
 	put(object, key, checkpoint);
 }
 
-char *json_finish(json_t *document)
+static char *dump(json_t *document, size_t flags)
 {
 	char *text = out_of_memory || !document
 			     ? NULL
-			     : json_dumps(document, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+			     : json_dumps(document, flags | JSON_REAL_PRECISION(9));
 
 	json_decref(document);
 	return text;
 }
 
-int json_print(json_t *document)
+char *json_finish(json_t *document)
 {
-	char *text = json_finish(document);
+	return dump(document, JSON_INDENT(2));
+}
 
+static int print(char *text)
+{
 	if (!text)
 		return -ENOMEM;
 	puts(text);
 	free(text);
 	return output_finish();
+}
+
+int json_print(json_t *document)
+{
+	return print(dump(document, JSON_INDENT(2)));
+}
+
+int json_print_line(json_t *document)
+{
+	return print(dump(document, JSON_COMPACT));
 }

@@ -37,4 +37,7 @@ char *json_finish(json_t *document);
 /* Writes the document to stdout and lets go of it.  0 or a negative errno. */
 int json_print(json_t *document);
 
+/* The same on one line, for documents that come one after the other. */
+int json_print_line(json_t *document);
+
 #endif

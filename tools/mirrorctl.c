@@ -33,6 +33,9 @@ const struct command_option command_options[] = {
 	  "auto: a line on a terminal, json: events, none" },
 	{ "lock-timeout", OPTION_LOCK_TIMEOUT, "SECONDS", offsetof(struct options, lock_timeout),
 	  "wait so long for another that works on the replica (0)" },
+	{ "follow", OPTION_FOLLOW, NULL, 0, "sync again and again, until a signal ends it" },
+	{ "interval", OPTION_INTERVAL, "TIME", offsetof(struct options, interval),
+	  "with --follow, from one checkpoint to the next, such as 30s, 5m (30s)" },
 	{ "config", OPTION_CONFIG, "FILE", offsetof(struct options, config),
 	  "arguments, and options that aren't given, see mirrorfs.conf(5)" },
 	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
@@ -49,7 +52,7 @@ const struct command commands[] = {
 	{ "sync", "SOURCE DEST", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_KEEP |
 		  OPTION_THREADS | OPTION_PROGRESS | OPTION_LOCK_TIMEOUT | OPTION_CONFIG |
-		  OPTION_PRE_HOOK | OPTION_POST_HOOK,
+		  OPTION_PRE_HOOK | OPTION_POST_HOOK | OPTION_FOLLOW | OPTION_INTERVAL,
 	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"

@@ -35,6 +35,7 @@ enum progress_phase {
 	PROGRESS_REPAIRING,
 	PROGRESS_COMPARING,
 	PROGRESS_RESTORING,
+	PROGRESS_RESTING, /* until the next sync is due */
 };
 
 enum progress_how {

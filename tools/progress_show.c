@@ -28,6 +28,7 @@ static const struct {
 	[PROGRESS_REPAIRING] = { "repairing", "repairing" },
 	[PROGRESS_COMPARING] = { "comparing", "comparing" },
 	[PROGRESS_RESTORING] = { "restoring", "restoring" },
+	[PROGRESS_RESTING] = { "resting", "waiting until the next sync is due" },
 };
 
 const char *progress_word(enum progress_phase phase)

@@ -192,18 +192,36 @@ static int make_manifest(struct replica *replica, const struct bmf_uuid *source,
 	return r;
 }
 
+/* Is it that one, where there is one? */
+static int check_only(const struct replica *replica, const struct bmf_uuid *only,
+		      struct bmf_error *err)
+{
+	char uuid[BMF_UUID_TEXT];
+
+	if (!only || (replica->has_manifest && bmf_uuid_equal(&replica->manifest.replica, only)))
+		return 0;
+	return fail_text(
+		err, replica->has_manifest ? -ESTALE : -ENOENT, "open destination", replica->path,
+		NULL, "the replica %s is not there%s", bmf_uuid_format(only, uuid),
+		replica->has_manifest ? ", but another one" : "; is its filesystem mounted?");
+}
+
 int replica_open(const char *path, const struct source_view *view, const struct bmf_uuid *source,
-		 struct replica *ret, struct bmf_error *err)
+		 const struct bmf_uuid *only, struct replica *ret, struct bmf_error *err)
 {
 	struct replica replica = { .path = path, .fd = -1 };
 	int r;
 
-	r = replica_place_open(path, view, true, &replica.fd, err);
+	r = replica_place_open(path, view, !only, &replica.fd, err);
+	if (r == 0 && replica.fd < 0)
+		return fail_errno(err, -ENOENT, "open destination", path, NULL);
 	if (r == 0)
 		r = set_label(&replica, err);
 	/* once before the lock, so that a refused directory stays as it is; once after */
 	if (r == 0)
 		r = read_replica(&replica, source, err);
+	if (r == 0)
+		r = check_only(&replica, only, err);
 	if (r == 0)
 		r = lock_replica(&replica, err);
 	if (r == 0) {
@@ -211,6 +229,8 @@ int replica_open(const char *path, const struct source_view *view, const struct 
 		replica.has_manifest = false;
 		r = read_replica(&replica, source, err);
 	}
+	if (r == 0)
+		r = check_only(&replica, only, err);
 	if (r == 0 && !replica.has_manifest)
 		r = make_manifest(&replica, source, err);
 	if (r < 0) {

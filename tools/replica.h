@@ -28,10 +28,11 @@ struct replica {
  * parents) and a manifest with a new UUID where there is none.  Refuses, with the way
  * out in the message, whatever must not be overwritten: a directory that overlaps the
  * source, a mirrorfs mount, one that has files and is no replica, a replica of another
- * source.  -EBUSY: another process has its lock.
+ * source.  -EBUSY: another process has its lock.  With `only`, the UUID of a replica, nothing is
+ * made, and every other is refused too: -ENOENT if there is none, -ESTALE if it is another.
  */
 int replica_open(const char *path, const struct source_view *view, const struct bmf_uuid *source,
-		 struct replica *ret, struct bmf_error *err);
+		 const struct bmf_uuid *only, struct replica *ret, struct bmf_error *err);
 
 /*
  * Waits until nobody else has the lock of that replica, as far as that is known: it isn't taken.

@@ -4,9 +4,12 @@
 
 #include "tools/stop.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <time.h>
 
+static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 static volatile sig_atomic_t caught;
 
 static void on_signal(int number)
@@ -16,7 +19,6 @@ static void on_signal(int number)
 
 void stop_catch(void)
 {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = on_signal,
 				    .sa_flags = (int)(SA_RESTART | SA_RESETHAND) };
 
@@ -33,4 +35,20 @@ void stop_catch(void)
 int stop_signal(void)
 {
 	return (int)caught;
+}
+
+/* Blocked between the look and the wait, or one that comes there would be slept over. */
+void stop_wait(uint64_t ms)
+{
+	const struct timespec time = { .tv_sec = (time_t)(ms / 1000),
+				       .tv_nsec = (long)(ms % 1000) * 1000000 };
+	sigset_t stopping, before;
+
+	sigemptyset(&stopping);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaddset(&stopping, numbers[i]);
+	sigprocmask(SIG_BLOCK, &stopping, &before);
+	if (!caught)
+		ppoll(NULL, 0, &time, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }

@@ -8,9 +8,14 @@
 #ifndef TOOLS_STOP_H
 #define TOOLS_STOP_H
 
+#include <stdint.h>
+
 void stop_catch(void);
 
 /* The number of the signal that asked to stop; 0: none did. */
 int stop_signal(void);
+
+/* Waits so long; not at all, or no longer, once a signal has asked to stop. */
+void stop_wait(uint64_t ms);
 
 #endif

@@ -14,6 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Who is to be synced, where it must be the same ones as before and nobody else. */
+struct sync_pair {
+	struct bmf_uuid source, replica;
+};
+
 struct sync_options {
 	bool dry_run;
 	unsigned int threads; /* that read and write; 0: as many as disks like */
@@ -21,6 +26,12 @@ struct sync_options {
 	bool keeps;    /* older checkpoints (checkpoints.h): the last `keep` of them, 0: none */
 	uint64_t keep;
 	const char *pre_hook, *post_hook; /* see hooks.h; NULL: none */
+	bool mounted;			  /* a source that isn't is refused */
+	/*
+	 * NULL: whoever is there.  Else nothing is made where one of them is not, such as in the
+	 * empty directory on which the replica's filesystem used to be mounted.
+	 */
+	const struct sync_pair *pair;
 	/* Told at once of what can't wait for the result; may be NULL. */
 	void (*alert)(void *arg, const char *text);
 	void *alert_arg;
@@ -35,6 +46,7 @@ struct sync_full_copy {
 
 struct sync_result {
 	bool dry_run;
+	struct sync_pair pair;		 /* as far as it got; of a dry run: none */
 	uint64_t checkpoint;		 /* of a dry run: the number that it would get */
 	struct bmf_uuid checkpoint_uuid; /* of a dry run: none */
 	uint64_t from;			 /* 0: none, everything was copied in full */

@@ -44,12 +44,30 @@ static int check_dest_of_fresh(struct sync *s, const char *dest)
 	return r;
 }
 
+/* Of a follower: a source without its mirrorfs is one that went away, or another directory. */
+static int check_source(const struct sync *s, struct bmf_error *err)
+{
+	const struct sync_pair *pair = s->options->pair;
+
+	if (!s->options->mounted || s->view.read_only)
+		return 0;
+	if (s->view.mount_fd < 0)
+		return fail_text(err, -ENODEV, "open source", s->view.path, NULL,
+				 "no mirrorfs is mounted there");
+	if (!pair || bmf_uuid_equal(&s->view.info.source, &pair->source))
+		return 0;
+	return fail_text(err, -ESTALE, "open source", s->view.path, NULL,
+			 "it is another source than before");
+}
+
 /* The source's state, as far as it has one. */
 int sync_open_source(struct sync *s, const char *source, const char *dest,
 		     struct bmf_state **ret_state)
 {
 	int r = source_view_locate(source, &s->view, s->err);
 
+	if (r == 0)
+		r = check_source(s, s->err);
 	if (r == 0)
 		r = check_dest_of_fresh(s, dest);
 	if (r < 0)
@@ -89,10 +107,14 @@ int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *sta
 		r = replica_look(dest, &s->view, source, &s->replica, s->err);
 		return r < 0 ? r : warn_of_journal(s);
 	}
-	r = replica_open(dest, &s->view, source, &s->replica, s->err);
+	r = replica_open(dest, &s->view, source,
+			 s->options->pair ? &s->options->pair->replica : NULL, &s->replica, s->err);
 	s->busy = r == -EBUSY;
-	if (r == 0)
+	if (r == 0) {
+		s->result->pair = (struct sync_pair){ .source = state->source,
+						      .replica = s->replica.manifest.replica };
 		r = sync_publish(s);
+	}
 	if (r < 0)
 		return r;
 	s->digests_fd = replica_open_digests(&s->replica);

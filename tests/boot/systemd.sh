@@ -31,7 +31,8 @@ echo "units that make sense"
 cp -r "$units" verify
 sed -i "s,/usr/bin/mirror,$BUILD/mirror,g" verify/mirror*
 (cd verify && systemd-analyze verify --man=no ./mirrorfs@srv-images.service \
-	./mirrorctl-sync@nightly.service ./mirrorctl-sync@nightly.timer) >verify.out 2>&1 ||
+	./mirrorctl-sync@nightly.service ./mirrorctl-sync@nightly.timer \
+	./mirrorctl-follow@often.service) >verify.out 2>&1 ||
 	fail "systemd-analyze verify: $(cat verify.out)"
 [ ! -s verify.out ] || fail "systemd-analyze verify: $(cat verify.out)"
 
@@ -105,6 +106,13 @@ checks() {
 	kill -9 "$(systemctl show -P MainPID mirrorctl-sync@hooked)"
 	wait_for test ! -e /frozen
 
+	# one that follows, until it is stopped
+	systemctl start mirrorctl-follow@often
+	echo more >>/srv/images/disk.raw
+	wait_for cmp /srv/images/disk.raw /srv/backup/images/disk.raw
+	systemctl stop mirrorctl-follow@often
+	[ "$(systemctl show -P Result mirrorctl-follow@often)" = success ]
+
 	systemctl stop mirrorfs@srv-images
 	if mounted /srv/images; then false; fi
 	[ "$(systemctl show -P Result mirrorfs@srv-images)" = success ]
@@ -124,6 +132,7 @@ cat >root/etc/mirrorfs/nightly.conf <<'EOF'
 source = /srv/images
 dest = /srv/backup/images
 EOF
+{ cat root/etc/mirrorfs/nightly.conf && echo interval = 1s; } >root/etc/mirrorfs/often.conf
 cat - root/etc/mirrorfs/nightly.conf >root/etc/mirrorfs/hooked.conf <<'EOF'
 pre-hook = touch /frozen; sleep 2
 post-hook = rm /frozen

@@ -1,0 +1,199 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sync-follow.sh - a replica that follows its source, and what it survives: a destination that goes
+# away, or is full, or is another one; a mirrorfs that is killed, or unmounted; a guest that writes
+#
+# timeout: 300
+. "$(dirname "$0")/common.bash"
+requires_fuse
+own_mounts
+requires losetup mkfs.ext4
+
+# follow ARGUMENT...: in the background, $follower; what it says is in out and log
+follow() {
+	"$MIRRORCTL" sync --follow --interval 200ms "$@" >out 2>log &
+	follower=$!
+	cleanup_fn stop_process "$follower"
+}
+
+# The number of the checkpoint that the replica is at; 0: it can't be seen just now.
+at() {
+	"$MIRRORCTL" status --json "$1" 2>/dev/null | jq -r '.replica.checkpoint.number // 0' || echo 0
+}
+
+# passed DEST NUMBER: is it at a later one?
+passed() {
+	[ "$(at "$1")" -gt "$2" ]
+}
+
+# says NUMBER TEXT: has it said that so many times, since it began?
+says() {
+	[ "$(grep -c -- "$2" log)" = "$1" ]
+}
+
+must_say() {
+	wait_for 60 says "$@" || fail "wanted $1 times '$2' in: $(cat log)"
+}
+
+# It has been waiting at least so many times more: each attempt ends in one.
+waited() {
+	[ "$(switches)" -ge "$1" ]
+}
+
+switches() {
+	sed -n 's/^voluntary_ctxt_switches:[[:space:]]*//p' "/proc/$follower/status"
+}
+
+attempts() { # so many
+	wait_for 60 waited $(($(switches) + $1)) || fail "it does not try again: $(cat log)"
+}
+
+end_follow() { # [SIGNAL]
+	kill -"${1:-TERM}" "$follower"
+	code=0
+	wait "$follower" || code=$?
+	assert_eq "$code" 0 "exit code after a signal"
+	assert_contains "$(tail -n 1 log)" "ended by a signal, at checkpoint"
+}
+
+mkdir s below
+random_file s/a 3000000
+random_file s/b 200000
+mount_disk disk 64M mkfs.ext4 -q -m 0
+disk_loop=$(findmnt -n -o SOURCE disk)
+
+echo "what can't be"
+for words in "--interval 1s s below/d" "--follow --dry-run s below/d" "--follow --interval 0 s below/d" \
+	"--follow --interval 99ms s below/d" "--follow --interval 25h s below/d" \
+	"--follow --interval 5x s below/d" "--follow --interval s s below/d" "--follow --interval -1 s below/d" \
+	"--follow --interval 99999999999999999999h s below/d" "--follow --interval 18446744073709551615 s below/d"; do
+	# shellcheck disable=SC2086
+	assert_fails "$MIRRORCTL" sync $words
+	assert_eq "$code" 2 "$words: exit code"
+	assert_one_line "$stderr"
+done
+# a first sync that fails ends it; whose source has no mirrorfs is one of these
+assert_fails "$MIRRORCTL" sync --follow s below/d
+assert_contains "$stderr" "no mirrorfs is mounted there"
+[ ! -e below/d ] && [ ! -e s/.mirrorfs ] || fail "it made something"
+mount_source s
+mkdir full
+echo mine >full/file
+assert_fails "$MIRRORCTL" sync --follow s full
+assert_contains "$stderr" "not empty and not a replica"
+assert_eq "$code" 1 "exit code"
+
+echo "it follows"
+follow s disk/d
+wait_for 60 passed disk/d 2 || fail "no checkpoints: $(cat log)"
+must_say 1 "at checkpoint 1, and from now on one every 0.2 s"
+dd if=/dev/urandom of=s/a bs=64k count=3 seek=5 conv=notrunc,fsync status=none
+arrived() {
+	cmp -s s/a disk/d/a
+}
+wait_for 60 arrived || fail "the change does not arrive: $(cat log)"
+assert_eq "$(wc -l <log)" 1 "lines, for all these syncs: $(cat log)"
+[ ! -s out ] || fail "ordinary syncs are told: $(cat out)"
+
+# a guest that writes all the time, from here to the end
+random_file s/guest 8000000
+(while :; do
+	dd if=/dev/urandom of=s/guest bs=4k count=8 seek=$((RANDOM % 1900)) conv=notrunc status=none || sleep 0.1
+done) 2>/dev/null &
+guest=$!
+cleanup_fn stop_process "$guest"
+
+echo "copied in full, it says so each time"
+for round in 1 2; do
+	touch disk/d/b
+	told() {
+		[ "$(grep -c "compared by digest: 'b'" out)" = "$round" ]
+	}
+	wait_for 60 told || fail "round $round: $(cat out log)"
+done
+
+echo "a destination that goes away, and comes back"
+umount -l disk
+must_say 1 "trying again until it works"
+attempts 5
+must_say 1 "trying again"
+[ -z "$(ls -A disk)" ] || fail "it wrote below the mount point: $(ls -A disk)"
+mount "$disk_loop" disk
+must_say 1 "goes on after"
+# an empty one in its place, then a replica of the same source that isn't the one
+umount -l disk
+mkdir disk/d
+must_say 2 "trying again until it works"
+assert_contains "$(tail -n 1 log)" "is not there; is its filesystem mounted?"
+attempts 3
+[ -z "$(ls -A disk/d)" ] || fail "it wrote below the mount point: $(ls -A disk/d)"
+must_sync 0 s disk/d
+before=$(at disk/d)
+must_say 1 "is not there, but another one"
+attempts 3
+assert_eq "$(at disk/d)" "$before" "the other replica's checkpoint"
+rm -rf disk/d
+mount "$disk_loop" disk
+must_say 2 "goes on after"
+
+echo "a full one"
+fallocate -l "$(($(stat -f -c '%a*%S' disk)))" disk/filler 2>/dev/null || cat /dev/zero >disk/filler 2>/dev/null || :
+random_file s/large 6000000
+must_say 4 "trying again until it works"
+assert_contains "$(tail -n 1 log)" "make room"
+attempts 3
+rm disk/filler
+must_say 3 "goes on after"
+
+echo "a mirrorfs that is killed, and one that is unmounted"
+{ kill -9 "${daemon_of[$work/s]}" && wait "${daemon_of[$work/s]}"; } 2>/dev/null || :
+must_say 5 "trying again until it works"
+attempts 3
+umount -l s
+mount_source s
+must_say 4 "goes on after"
+kill "$guest"
+wait "$guest" 2>/dev/null || :
+unmount s
+must_say 6 "trying again until it works"
+assert_contains "$(tail -n 1 log)" "no mirrorfs is mounted there"
+mount_source s
+must_say 5 "goes on after"
+
+echo "a signal ends it at once, and in order"
+end_follow
+complete disk/d || fail "not complete"
+must_sync 0 s disk/d
+assert_eq "$(json .bytes_copied)" 0 "bytes that were behind"
+assert_equal_trees s disk/d
+assert_proved disk/d
+
+echo "one document a line"
+follow --json s disk/d
+lines() {
+	[ "$(wc -l <out)" -ge 3 ]
+}
+wait_for 60 lines || fail "no lines: $(cat out log)"
+set -m
+end_follow
+set +m
+jq -e .checkpoint.number out >/dev/null || fail "no JSON: $(cat out)"
+assert_eq "$(head -n 3 out | jq -s 'map(.checkpoint.number) | .[2] - .[0]')" 2 "checkpoints in a row"
+
+echo "quiet, and an interval from a file"
+printf 'source = %s\ndest = %s\nfollow = yes\ninterval = 200ms\nquiet = yes\n' "$work/s" "$work/disk/d" >conf
+"$MIRRORCTL" sync --config conf >out 2>log &
+follower=$!
+cleanup_fn stop_process "$follower"
+before=$(at disk/d)
+wait_for 60 passed disk/d "$((before + 2))" || fail "no checkpoints: $(cat log)"
+kill -HUP "$follower"
+wait "$follower" || fail "exit code $?"
+[ ! -s out ] && [ ! -s log ] || fail "not quiet: $(cat out log)"
+
+echo "output that leads nowhere ends it"
+code=0
+"$MIRRORCTL" sync --follow --json --interval 100ms s disk/d >/dev/full 2>log || code=$?
+assert_eq "$code" 1 "exit code"
+assert_contains "$(cat log)" "write to standard output"
+unmount s
