@@ -26,13 +26,23 @@ passed() {
 	[ "$(at "$1")" -gt "$2" ]
 }
 
-# says NUMBER TEXT: has it said that so many times, since it began?
-says() {
-	[ "$(grep -c -- "$2" log)" = "$1" ]
+# What it says from now on is news.
+from=1
+news() {
+	from=$(($(wc -l <log) + 1))
 }
 
-must_say() {
-	wait_for 60 says "$@" || fail "wanted $1 times '$2' in: $(cat log)"
+says() {
+	tail -n +"$from" log | grep -q -- "$1"
+}
+
+must_say() { # TEXT
+	wait_for 60 says "$1" || fail "it doesn't say '$1': $(cat log)"
+}
+
+# It tries often, and says so once, unless the reason is another.
+said_once() {
+	assert_eq "$(uniq -d log)" "" "what it says again and again"
 }
 
 # It has been waiting at least so many times more: each attempt ends in one.
@@ -48,8 +58,8 @@ attempts() { # so many
 	wait_for 60 waited $(($(switches) + $1)) || fail "it does not try again: $(cat log)"
 }
 
-end_follow() { # [SIGNAL]
-	kill -"${1:-TERM}" "$follower"
+end_follow() {
+	kill "$follower"
 	code=0
 	wait "$follower" || code=$?
 	assert_eq "$code" 0 "exit code after a signal"
@@ -86,7 +96,7 @@ assert_eq "$code" 1 "exit code"
 echo "it follows"
 follow s disk/d
 wait_for 60 passed disk/d 2 || fail "no checkpoints: $(cat log)"
-must_say 1 "at checkpoint 1, and from now on one every 0.2 s"
+must_say "at checkpoint 1, and from now on one every 0.2 s"
 dd if=/dev/urandom of=s/a bs=64k count=3 seek=5 conv=notrunc,fsync status=none
 arrived() {
 	cmp -s s/a disk/d/a
@@ -111,54 +121,62 @@ for round in 1 2; do
 	}
 	wait_for 60 told || fail "round $round: $(cat out log)"
 done
+# in the middle of an update such a touch makes a sync fail, which isn't what is looked for below
+wait_for 60 passed disk/d "$(($(at disk/d) + 1))" || fail "it does not go on: $(cat out log)"
 
 echo "a destination that goes away, and comes back"
+news
 umount -l disk
-must_say 1 "trying again until it works"
+must_say "trying again until it works"
 attempts 5
-must_say 1 "trying again"
+said_once
 [ -z "$(ls -A disk)" ] || fail "it wrote below the mount point: $(ls -A disk)"
 mount "$disk_loop" disk
-must_say 1 "goes on after"
+must_say "goes on after"
 # an empty one in its place, then a replica of the same source that isn't the one
+news
 umount -l disk
 mkdir disk/d
-must_say 2 "trying again until it works"
-assert_contains "$(tail -n 1 log)" "is not there; is its filesystem mounted?"
+# whichever it meets first
+must_say "\\(no such file or directory\\|is its filesystem mounted?\\); trying again until it works"
 attempts 3
 [ -z "$(ls -A disk/d)" ] || fail "it wrote below the mount point: $(ls -A disk/d)"
 must_sync 0 s disk/d
 before=$(at disk/d)
-must_say 1 "is not there, but another one"
+must_say "is not there, but another one"
 attempts 3
+said_once
 assert_eq "$(at disk/d)" "$before" "the other replica's checkpoint"
-rm -rf disk/d
 mount "$disk_loop" disk
-must_say 2 "goes on after"
+must_say "goes on after"
 
 echo "a full one"
+news
 fallocate -l "$(($(stat -f -c '%a*%S' disk)))" disk/filler 2>/dev/null || cat /dev/zero >disk/filler 2>/dev/null || :
 random_file s/large 6000000
-must_say 4 "trying again until it works"
-assert_contains "$(tail -n 1 log)" "make room"
+must_say "make room.*; trying again until it works"
 attempts 3
+said_once
 rm disk/filler
-must_say 3 "goes on after"
+must_say "goes on after"
 
 echo "a mirrorfs that is killed, and one that is unmounted"
+news
 { kill -9 "${daemon_of[$work/s]}" && wait "${daemon_of[$work/s]}"; } 2>/dev/null || :
-must_say 5 "trying again until it works"
+must_say "trying again until it works"
 attempts 3
 umount -l s
 mount_source s
-must_say 4 "goes on after"
+must_say "goes on after"
 kill "$guest"
 wait "$guest" 2>/dev/null || :
+news
 unmount s
-must_say 6 "trying again until it works"
-assert_contains "$(tail -n 1 log)" "no mirrorfs is mounted there"
+must_say "no mirrorfs is mounted there.*; trying again until it works"
+attempts 3
+said_once
 mount_source s
-must_say 5 "goes on after"
+must_say "goes on after"
 
 echo "a signal ends it at once, and in order"
 end_follow
