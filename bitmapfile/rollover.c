@@ -170,7 +170,8 @@ struct adoption {
 	struct bmf_source *source;
 	struct bmf_commit *commit;
 	struct bmf_error *err;
-	bool leftovers_only; /* no adoption: not at a checkpoint */
+	bool leftovers_only;   /* no adoption: not at a checkpoint */
+	int64_t later_than_ns; /* then: only those that were changed later */
 	struct bmf_state *state;
 	struct bmf_ids seen; /* of all images */
 };
@@ -300,6 +301,8 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 	int r;
 
 	if (!S_ISREG(entry->st->st_mode))
+		return 0;
+	if (a->leftovers_only && bmf_stamp_time(&entry->st->st_ctim) <= a->later_than_ns)
 		return 0;
 	a->commit->images++;
 	if (!bmf_source_has(a->source, entry->st)) {
@@ -461,10 +464,13 @@ int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, cons
 }
 
 /* What a crash left armed is in no tracker's bits, until somebody uses the image. */
-static int settle_leftovers(struct bmf_source *s)
+int bmf_source_settle_locked(struct bmf_source *s, int64_t later_than_ns)
 {
 	struct bmf_commit commit = { 0 };
-	struct adoption a = { .source = s, .commit = &commit, .leftovers_only = true };
+	struct adoption a = { .source = s,
+			      .commit = &commit,
+			      .leftovers_only = true,
+			      .later_than_ns = later_than_ns };
 	int r = bmf_source_state(s, &a.state);
 
 	if (r == 0)
@@ -480,7 +486,7 @@ int bmf_source_flush(struct bmf_source *s)
 
 	pthread_mutex_lock(&s->rollover_lock);
 	/* the leftovers first: the walk passes by what a guest has opened meanwhile */
-	r = atomic_load(&s->leftovers_gone) ? 0 : settle_leftovers(s);
+	r = atomic_load(&s->leftovers_gone) ? 0 : bmf_source_settle_locked(s, INT64_MIN);
 	if (r == 0)
 		r = save_unsaved(s);
 	if (r == 0)

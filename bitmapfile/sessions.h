@@ -12,6 +12,11 @@
  * can't be, guests go on (I3), and a crash then finds their images in doubt.  Everything that can
  * go wrong with this file errs to that side: a session that is not in it vouches for nothing.
  *
+ * Whoever opens the source next ends the sessions before, at once and durably: they have the time
+ * of that as their last.  A clock that was set back meanwhile, such as one without a battery, would
+ * put in doubt what they wrote later; so if it plainly was (a session was noted later than now),
+ * the sidecars of images with a ctime that is yet to come are brought up to date first.
+ *
  * Only the last sessions are kept; those before the current one are let go when nothing
  * that they wrote can be in use any more.
  *

@@ -190,6 +190,7 @@ int bmf_source_open(const struct bmf_io *io, int source_fd,
 	s->crashed_at = s->state->generation;
 	atomic_store(&s->generation, s->state->generation);
 	atomic_store(&s->durable_generation, s->state->generation);
+	bmf_source_end_earlier_sessions(s);
 	*ret = s;
 	return 0;
 }

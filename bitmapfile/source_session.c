@@ -18,8 +18,6 @@
 int bmf_source_begin_session(struct bmf_source *s)
 {
 	struct bmf_session own = { .until_ns = INT64_MAX };
-	struct bmf_sessions *known = &s->store->sessions;
-	int64_t now = s->io->now_ns(s->io);
 	ssize_t got;
 
 	do
@@ -28,13 +26,9 @@ int bmf_source_begin_session(struct bmf_source *s)
 	if (got < 0)
 		return -errno;
 	own.id |= 1; /* never 0 */
-	/* The lock is ours: whoever they were, they have ended by now. */
-	for (size_t i = 0; i < known->n; i++)
-		if (known->list[i].until_ns > now)
-			known->list[i].until_ns = now;
 	s->session.id = own.id;
-	s->session.sequence = known->sequence;
-	bmf_sessions_add(known, &own);
+	s->session.sequence = s->store->sessions.sequence;
+	bmf_sessions_add(&s->store->sessions, &own);
 	return 0;
 }
 
@@ -54,6 +48,70 @@ static int note_locked(struct bmf_source *s, const struct bmf_session *own)
 	if (r == 0)
 		s->session.sequence = next.sequence;
 	return r;
+}
+
+/*
+ * Was an earlier session noted later than now?  A clock that was set back by less than
+ * passed between the last note and the crash can't be told from one that wasn't.
+ */
+static bool clock_was_set_back(const struct bmf_session *earlier, size_t n, int64_t now)
+{
+	for (size_t i = 0; i < n; i++)
+		if (earlier[i].until_ns - BMF_SESSION_AHEAD_NS > now)
+			return true;
+	return false;
+}
+
+static bool end_all(struct bmf_session *earlier, size_t n, int64_t now)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (earlier[i].until_ns <= now)
+			continue;
+		earlier[i].until_ns = now;
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * What was changed later than now, by a clock that was ahead of this one, would be in doubt as soon
+ * as the earlier sessions end.  So it is settled before.
+ */
+static void settle_later(struct bmf_source *s, int64_t now)
+{
+	int r;
+
+	pthread_mutex_lock(&s->rollover_lock);
+	r = bmf_source_settle_locked(s, now);
+	pthread_mutex_unlock(&s->rollover_lock);
+	if (r < 0)
+		bmf_source_notice(s, NULL,
+				  "settle images that a crash left in use: %s, they may count as "
+				  "changed",
+				  strerror(-r));
+}
+
+void bmf_source_end_earlier_sessions(struct bmf_source *s)
+{
+	struct bmf_session own = { .id = s->session.id };
+	struct bmf_sessions *known = &s->store->sessions;
+	size_t n = known->n - 1; /* the last one is our own */
+	int64_t now = s->io->now_ns(s->io);
+	int r = 0;
+
+	if (clock_was_set_back(known->list, n, now))
+		settle_later(s, now);
+	pthread_mutex_lock(&s->session.lock);
+	/* durable at once: in another session now may be long ago, and until_ns yet to come */
+	if (end_all(known->list, n, now)) {
+		own.until_ns = s->session.until_ns;
+		r = note_locked(s, s->session.noted ? &own : NULL);
+	}
+	if (r < 0)
+		s->session.noted = false; /* tried again before anything gets in use */
+	pthread_mutex_unlock(&s->session.lock);
 }
 
 void bmf_source_vouch(struct bmf_source *s)

@@ -189,6 +189,12 @@ int bmf_tracker_give_up_locked(struct bmf_tracker *tracker);
 /* Begins the session of a source whose store is open.  0 or the error of getrandom. */
 int bmf_source_begin_session(struct bmf_source *source);
 
+/*
+ * Whoever they were, they have ended by now, as the lock is ours: from here on they vouch for
+ * nothing that is later.  To be called once the source can be used, before anybody does.
+ */
+void bmf_source_end_earlier_sessions(struct bmf_source *source);
+
 /* To be called before a sidecar gets in use.  May write to the disk; what fails is told. */
 void bmf_source_vouch(struct bmf_source *source);
 
@@ -200,6 +206,14 @@ void bmf_source_end_session(struct bmf_source *source);
  * Where neither works now it does nothing, and is to be called again.
  */
 void bmf_tracker_note_doubt_locked(struct bmf_tracker *tracker);
+
+/* rollover.c */
+
+/*
+ * Saves what a crash left in use and is believed, of images whose ctime is later than that.  With
+ * rollover_lock held.  0, or the first error, which ends it.
+ */
+int bmf_source_settle_locked(struct bmf_source *source, int64_t later_than_ns);
 
 /* source.c */
 void bmf_source_notice(struct bmf_source *source, const struct bmf_tracker *tracker,

@@ -163,10 +163,11 @@ static void keep_on(struct bmf_source *s, int fd)
 }
 
 /* One image at a checkpoint, then a crash of whoever does that, ahead_s from now. */
-static int crashed_image(int64_t ahead_s, void (*act)(struct bmf_source *s, int fd))
+static int crashed_image_named(const char *name, int64_t ahead_s,
+			       void (*act)(struct bmf_source *s, int fd))
 {
 	struct bmf_source *s = source_open(12);
-	int fd = source_image("image", BLOCKS);
+	int fd = source_image(name, BLOCKS);
 
 	source_roll(s);
 	ck_assert_int_eq(bmf_source_close(s), 0);
@@ -175,6 +176,11 @@ static int crashed_image(int64_t ahead_s, void (*act)(struct bmf_source *s, int 
 	source_crash_after(act, fd);
 	offset_ns = 0;
 	return fd;
+}
+
+static int crashed_image(int64_t ahead_s, void (*act)(struct bmf_source *s, int fd))
+{
+	return crashed_image_named("image", ahead_s, act);
 }
 
 START_TEST(believed_while_vouched_for)
@@ -273,6 +279,95 @@ START_TEST(opened_during_a_flush)
 }
 END_TEST
 
+static void do_nothing(struct bmf_source *s, int fd)
+{
+	(void)s;
+	(void)fd;
+}
+
+/* The source is opened so many seconds from now, and that crashes at once. */
+static void crash_at(int64_t ahead_s)
+{
+	offset_ns = ahead_s * 1000000000;
+	source_crash_after(do_nothing, -1);
+}
+
+/* The next one to open the source ends the session durably, even if it does nothing else. */
+START_TEST(changed_past_an_idle_one)
+{
+	int fd = crashed_image(0, change_block_1);
+
+	crash_at(0);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_NONE);
+	usleep(20000);
+	ck_assert_int_eq(pwrite(fd, "x", 1, 200 * BLOCK), 1);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_UNWATCHED);
+	close(fd);
+}
+END_TEST
+
+static bool is_believed(struct bmf_source *s, int fd)
+{
+	struct bmf_tracker *t;
+
+	source_notices[0] = '\0';
+	ck_assert_int_eq(bmf_source_track(s, fd, &t), 0);
+	bmf_tracker_put(t);
+	return strstr(source_notices, "all of it counts as changed") == NULL;
+}
+
+/* A machine without a battery for its clock comes up an hour before the power was cut. */
+START_TEST(clock_set_back)
+{
+	struct bmf_history history;
+	const struct bmf_bits *bits;
+	int fd = crashed_image(0, change_block_1);
+	struct bmf_source *s;
+
+	crash_at(-3600);
+	crash_at(-7200);
+	ck_assert_int_eq(source_reason(fd, &history), BMF_REASON_NONE);
+	bits = history.sidecar->sections[history.sidecar->nsections - 1].bits;
+	/* all of the region of block 1, and no more than that */
+	ck_assert(bmf_bits_test_all(bits, 0, 8));
+	ck_assert_uint_eq(bmf_bits_count(bits, 0, BLOCKS), 8);
+	bmf_history_destroy(&history);
+	s = source_open(12);
+	ck_assert(is_believed(s, fd));
+	ck_assert_int_eq(bmf_source_close(s), 0);
+	close(fd);
+}
+END_TEST
+
+/* Nor is what is done behind the mount then missed, whatever the clock says. */
+START_TEST(changed_with_the_clock_set_back)
+{
+	int settled = crashed_image(0, change_block_1), left, fd;
+	struct bmf_source *s;
+
+	crash_at(-3600);
+	offset_ns = 0;
+	ck_assert_int_eq(pwrite(settled, "x", 1, 200 * BLOCK), 1);
+	ck_assert_int_eq(source_reason(settled, NULL), BMF_REASON_BEHIND);
+
+	/* the clock was an hour ahead when that was noted, but not when this image was changed */
+	left = crashed_image_named("left", 3600, change_block_1);
+	s = source_open(12);
+	usleep(20000);
+	ck_assert_int_eq(pwrite(left, "x", 1, 200 * BLOCK), 1);
+	ck_assert(!is_believed(s, left));
+	ck_assert_int_eq(bmf_source_close(s), 0);
+
+	/* changed when the session had run out */
+	fd = crashed_image_named("unwatched", -3600, change_block_1);
+	crash_at(-7200);
+	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_UNWATCHED);
+	close(settled);
+	close(left);
+	close(fd);
+}
+END_TEST
+
 START_TEST(moved_on_while_in_use)
 {
 	int fd = crashed_image(-3600, keep_on);
@@ -350,6 +445,9 @@ int main(void)
 	tcase_add_test(source, believed_while_vouched_for);
 	tcase_add_test(source, changed_after_the_crash);
 	tcase_add_test(source, changed_past_the_next_one);
+	tcase_add_test(source, changed_past_an_idle_one);
+	tcase_add_test(source, clock_set_back);
+	tcase_add_test(source, changed_with_the_clock_set_back);
 	tcase_add_test(source, opened_during_a_flush);
 	tcase_add_test(source, moved_on_while_in_use);
 	tcase_add_test(source, nobody_vouches);
