@@ -19,31 +19,36 @@ static void print_all(void)
 	     "mirrorctl --version prints the version.");
 }
 
-/* "name VALUE"; returns its length. */
-static int option_form(const struct command_option *o, char buf[48])
+/* "keep N".  Returns its length. */
+static int option_form(const struct command_option *option, char form[64])
 {
-	return snprintf(buf, 48, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+	return snprintf(form, 64, "%s%s%s", option->name, option->value ? " " : "",
+			option->value ? option->value : "");
+}
+
+static void print_options(const struct command *command)
+{
+	char form[64];
+	int width = 14;
+
+	for (const struct command_option *o = command_options; o->name; o++)
+		if ((command->options & o->bit) && option_form(o, form) > width)
+			width = option_form(o, form);
+	for (const struct command_option *o = command_options; o->name; o++)
+		if (command->options & o->bit) {
+			option_form(o, form);
+			/* two spaces at least: completion goes by them */
+			printf("  --%-*s  %s\n", width, form, o->summary);
+		}
 }
 
 static void print_one(const struct command *command)
 {
-	char form[48];
-	int width = 14;
-
 	printf("usage: mirrorctl %s%s %s\n\n%s\n", command->name,
 	       command->options ? " [OPTION...]" : "", command->args, command->description);
 	if (command->options)
 		puts("");
-	for (const struct command_option *o = command_options; o->name; o++)
-		if ((command->options & o->bit) && option_form(o, form) > width)
-			width = option_form(o, form);
-	for (const struct command_option *o = command_options; o->name; o++) {
-		if (!(command->options & o->bit))
-			continue;
-		option_form(o, form);
-		/* two spaces at least: completion goes by them */
-		printf("  --%-*s  %s\n", width, form, o->summary);
-	}
+	print_options(command);
 }
 
 int cmd_help(const struct command *command, char *const args[], const struct options *options)

@@ -7,11 +7,22 @@
 #include "tools/json.h"
 #include "tools/output.h"
 #include "tools/status_show.h"
+#include "tools/status_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#define INTERVAL_DEFAULT "2s"
+#define INTERVAL_MIN_MS 1000
+#define INTERVAL_MAX_MS (24 * 3600 * 1000)
+
+static int usage_error(const struct command *command, const char *what)
+{
+	output_error("%s: %s; see mirrorctl help %s", command->name, what, command->name);
+	return command->usage_status;
+}
 
 /* The lines of a terminal scroll, but they are only as wide as it is. */
 static struct status_room room_of_stdout(void)
@@ -52,6 +63,15 @@ static int show_once(const char *path, unsigned int given)
 
 int cmd_status(const struct command *command, char *const args[], const struct options *options)
 {
-	(void)command;
-	return show_once(args[0], options->given);
+	unsigned int given = options->given;
+	uint64_t interval_ms;
+
+	if (!(given & OPTION_WATCH))
+		return given & OPTION_INTERVAL ? usage_error(command, "--interval is for --watch")
+					       : show_once(args[0], given);
+	if (command_duration(command, "interval",
+			     options->interval ? options->interval : INTERVAL_DEFAULT,
+			     INTERVAL_MIN_MS, INTERVAL_MAX_MS, &interval_ms) < 0)
+		return command->usage_status;
+	return status_watch(args[0], interval_ms, given & OPTION_JSON);
 }

@@ -15,6 +15,7 @@
 
 const struct command_option command_options[] = {
 	{ "json", OPTION_JSON, NULL, 0, "print one JSON document" },
+	{ "watch", OPTION_WATCH, NULL, 0, "again and again, until a signal" },
 	{ "quiet", OPTION_QUIET, NULL, 0, "print nothing but errors" },
 	{ "dry-run", OPTION_DRY_RUN, NULL, 0, "say what would be done, change nothing" },
 	{ "in-place", OPTION_IN_PLACE, NULL, 0,
@@ -35,7 +36,7 @@ const struct command_option command_options[] = {
 	  "wait so long for another that works on the replica (0)" },
 	{ "follow", OPTION_FOLLOW, NULL, 0, "sync again and again, until a signal ends it" },
 	{ "interval", OPTION_INTERVAL, "TIME", offsetof(struct options, interval),
-	  "with --follow, from one checkpoint to the next, such as 30s, 5m (30s)" },
+	  "with --follow (30s) or --watch (2s): from one to the next, such as 10s, 5m" },
 	{ "config", OPTION_CONFIG, "FILE", offsetof(struct options, config),
 	  "arguments, and options that aren't given, see mirrorfs.conf(5)" },
 	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
@@ -59,7 +60,7 @@ const struct command commands[] = {
 	  "of a mirrorfs, or its source directory when nothing is mounted.  DEST is made if\n"
 	  "it doesn't exist; else it has to be empty, or a replica of SOURCE, or adopted.",
 	  cmd_sync },
-	{ "status", "DIRECTORY", 1, 1, OPTION_JSON, EXIT_USAGE,
+	{ "status", "DIRECTORY", 1, 1, OPTION_JSON | OPTION_WATCH | OPTION_INTERVAL, EXIT_USAGE,
 	  "show images, bitmaps, checkpoints and replicas",
 	  "Shows what is known of a source (mounted or not), of a replica, or of a directory\n"
 	  "that is both.",

@@ -162,7 +162,7 @@ static int print_chosen(const struct status *status, const struct status_image *
 	r = table_print(table, out);
 	table_free(table);
 	if (n < status->nimages)
-		fprintf(out, "and %zu images more, of which less has to be copied\n",
+		fprintf(out, "and %zu more images, none with more to be copied\n",
 			status->nimages - n);
 	return r;
 }

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* Lines that the table takes beside those of images: a blank one, titles, sum, "and more". */
+/* Lines that the table takes beside those of images: a blank one, titles, sum, "and N more". */
 #define STATUS_IMAGES_LINES 4
 
 /*

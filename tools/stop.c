@@ -47,8 +47,8 @@ void stop_wait(uint64_t ms)
 	sigemptyset(&stopping);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		sigaddset(&stopping, numbers[i]);
-	sigprocmask(SIG_BLOCK, &stopping, &before);
+	pthread_sigmask(SIG_BLOCK, &stopping, &before);
 	if (!caught)
 		ppoll(NULL, 0, &time, &before);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
