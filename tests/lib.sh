@@ -47,6 +47,14 @@ requires() {
 	done
 }
 
+# requires_python MODULE: sets $python to one that has it: not each that comes first on the path is the system's
+requires_python() {
+	for python in python3 /usr/bin/python3; do
+		! "$python" -c "import $1" 2>/dev/null || return 0
+	done
+	skip "no module $1 of python3"
+}
+
 requires_root() {
 	[ "$(id -u)" = 0 ] || skip "not root"
 }

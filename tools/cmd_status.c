@@ -40,7 +40,8 @@ static int print(const struct status *status, const char *path, unsigned int giv
 
 	if (given & OPTION_JSON)
 		return json_print(status_json(status, path));
-	r = status_table_print(status, path, room_of_stdout(), stdout);
+	r = given & OPTION_PROMETHEUS ? status_prometheus_print(status, path, stdout)
+				      : status_table_print(status, path, room_of_stdout(), stdout);
 	return r < 0 ? r : output_finish();
 }
 
@@ -66,6 +67,8 @@ int cmd_status(const struct command *command, char *const args[], const struct o
 	unsigned int given = options->given;
 	uint64_t interval_ms;
 
+	if ((given & OPTION_PROMETHEUS) && (given & (OPTION_JSON | OPTION_WATCH)))
+		return usage_error(command, "--prometheus goes with neither --json nor --watch");
 	if (!(given & OPTION_WATCH))
 		return given & OPTION_INTERVAL ? usage_error(command, "--interval is for --watch")
 					       : show_once(args[0], given);

@@ -24,6 +24,7 @@
 #define OPTION_THREADS 1024u
 #define OPTION_CONFIG 2048u
 #define OPTION_WATCH (1u << 12)
+#define OPTION_PROMETHEUS (1u << 13)
 #define OPTION_SINCE (1u << 14)
 #define OPTION_SVG (1u << 16)
 #define OPTION_PNG (1u << 17)

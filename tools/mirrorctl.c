@@ -15,6 +15,8 @@
 
 const struct command_option command_options[] = {
 	{ "json", OPTION_JSON, NULL, 0, "print one JSON document" },
+	{ "prometheus", OPTION_PROMETHEUS, NULL, 0,
+	  "print metrics for node_exporter's textfile collector" },
 	{ "watch", OPTION_WATCH, NULL, 0, "again and again, until a signal" },
 	{ "quiet", OPTION_QUIET, NULL, 0, "print nothing but errors" },
 	{ "dry-run", OPTION_DRY_RUN, NULL, 0, "say what would be done, change nothing" },
@@ -60,7 +62,8 @@ const struct command commands[] = {
 	  "of a mirrorfs, or its source directory when nothing is mounted.  DEST is made if\n"
 	  "it doesn't exist; else it has to be empty, or a replica of SOURCE, or adopted.",
 	  cmd_sync },
-	{ "status", "DIRECTORY", 1, 1, OPTION_JSON | OPTION_WATCH | OPTION_INTERVAL, EXIT_USAGE,
+	{ "status", "DIRECTORY", 1, 1,
+	  OPTION_JSON | OPTION_PROMETHEUS | OPTION_WATCH | OPTION_INTERVAL, EXIT_USAGE,
 	  "show images, bitmaps, checkpoints and replicas",
 	  "Shows what is known of a source (mounted or not), of a replica, or of a directory\n"
 	  "that is both.",

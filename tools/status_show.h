@@ -25,4 +25,7 @@ int status_table_print(const struct status *status, const char *path, struct sta
 /* The document, as mirrorctl-status(8) and schema/status.json have it; NULL: no memory. */
 json_t *status_json(const struct status *status, const char *path);
 
+/* For node_exporter's textfile collector: each metric once, with all of its series. */
+int status_prometheus_print(const struct status *status, const char *path, FILE *out);
+
 #endif
