@@ -69,7 +69,7 @@ static const char *const ascii[LEVELS + 1] = { ".", "-", "+", "*", "#" };
 static const char *const shades[LEVELS + 1] = { "·", "░", "▒", "▓", "█" };
 
 /* From cold to hot, of the 256 colours that terminals have; they can be seen on black and white. */
-static const unsigned int colours[MAP_HEATS_MAX] = { 178, 214, 208, 202, 196, 162 };
+static const unsigned int colours[MAP_HEATS_MAX] = { 142, 214, 208, 202, 196, 162 };
 #define FAINT 244
 
 static const char *const *glyphs(const struct map_screen *screen)
