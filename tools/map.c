@@ -28,16 +28,25 @@ static const char *part_below(const char *path, const char *top)
 	return strncmp(path, top, n) == 0 && path[n] == '/' ? path + n + 1 : NULL;
 }
 
-/* The same of what leads to both; the source may be mounted elsewhere, or over itself. */
+/* The path of what fd is open on; "" if the kernel doesn't know. */
+static void path_of(int fd, char ret[PATH_MAX])
+{
+	char link[BENEATH_PROC];
+	ssize_t n = readlink(beneath_proc(fd, link), ret, PATH_MAX - 1);
+
+	ret[n > 0 ? n : 0] = '\0';
+}
+
+/* What of a path that leads to the image is below the source, which may be mounted elsewhere too.
+ */
 static char *path_below(const struct source_view *view, const char *image)
 {
-	char link[BENEATH_PROC], top[PATH_MAX];
+	char top[PATH_MAX];
 	char *path = realpath(image, NULL), *source = realpath(view->path, NULL);
-	ssize_t n = readlink(beneath_proc(view->fd, link), top, sizeof(top) - 1);
 	const char *below = NULL;
 	char *copy;
 
-	top[n > 0 ? n : 0] = '\0';
+	path_of(view->fd, top);
 	if (path && source)
 		below = part_below(path, source);
 	if (path && !below && *top == '/')
@@ -46,6 +55,19 @@ static char *path_below(const struct source_view *view, const char *image)
 	free(path);
 	free(source);
 	return copy;
+}
+
+/* The path below the source of what was opened there as path: without "." and "..", if that can be.
+ */
+static char *plain_path(const struct source_view *view, int fd, const char *path)
+{
+	char top[PATH_MAX], full[PATH_MAX];
+	const char *below;
+
+	path_of(view->fd, top);
+	path_of(fd, full);
+	below = *top == '/' ? part_below(full, top) : NULL;
+	return strdup(below ? below : path);
 }
 
 /* Is it in the state directory?  Through the mount that has more: snapshots. */
@@ -65,22 +87,23 @@ static bool is_elsewhere(int error)
 static int find_image(const struct source_view *view, const char *image, struct map *map,
 		      struct bmf_error *err)
 {
-	/* "." would be the source itself, and an absolute path isn't below anything */
+	/* an absolute path isn't below anything */
 	int fd = *image == '/' ? -EXDEV : beneath_open(view->fd, image, O_PATH, 0);
+	char *path = is_elsewhere(fd) ? path_below(view, image) : NULL;
 
-	map->path = is_elsewhere(fd) ? path_below(view, image) : strdup(image);
-	if (map->path && is_elsewhere(fd))
-		fd = beneath_open(view->fd, map->path, O_PATH, 0);
+	if (path)
+		fd = beneath_open(view->fd, path, O_PATH, 0);
+	if (fd >= 0)
+		map->path = plain_path(view, fd, path ? path : image);
+	free(path);
 	map->fd = fd;
 	if (is_elsewhere(fd))
 		return fail_text(err, -ENOENT, "find image", image, NULL,
 				 "there is none of that name in the source; give its path below "
 				 "that, or one that leads to it");
-	if (fd < 0)
-		return fail_errno(err, fd, "find image", image, NULL);
-	if (!map->path)
-		return fail_errno(err, -ENOMEM, "find image", image, NULL);
-	return 0;
+	if (fd >= 0 && !map->path)
+		fd = -ENOMEM;
+	return fd < 0 ? fail_errno(err, fd, "find image", image, NULL) : 0;
 }
 
 static int open_image(const struct source_view *view, const char *image, struct map *map,

@@ -17,12 +17,10 @@ int map_extents_begin(const struct map *map, struct map_extents *ret)
 	return 0;
 }
 
+/* May be past the image's end; where its data ends isn't. */
 static uint64_t run_end(const struct map_extents *extents)
 {
-	const struct map *map = extents->map;
-	uint64_t end = extents->run.first_block + extents->run.nblocks;
-
-	return end >= map->nblocks ? map->size : end << map->block_shift;
+	return (extents->run.first_block + extents->run.nblocks) << extents->map->block_shift;
 }
 
 /* The data at or after where the walk is.  0 or a negative errno. */

@@ -237,13 +237,15 @@ printf x >m/sub/one
 ln -s sub/one m/link
 ln -s "$PWD/m/sub" elsewhere
 touch outside
+mkdir mXsub sXsub
+touch mXsub/one sXsub/one
 for path in sub/one m/sub/one s/sub/one "$PWD/m/sub/one" "$PWD/s/sub/one" m/link m/../m//sub/one \
-	elsewhere/one; do
+	elsewhere/one ./sub/../sub//one; do
 	mapped m "$path"
 	assert_eq "$(json '"\(.path) \(.size)"' map.json)" "sub/one 1" "$path"
 	assert_extents "0+0 0+1 true 1 5 true"
 done
-for path in nothing outside "$PWD/outside" ../outside /nothing sub/one/x; do
+for path in mXsub/one sXsub/one nothing outside "$PWD/outside" ../outside /nothing sub/one/x; do
 	refused "find image '$path': there is none of that name in the source" m "$path"
 done
 for path in sub m/sub . .. m "$PWD/s"; do
@@ -253,6 +255,7 @@ mkfifo m/fifo
 refused "not a regular file" m fifo
 refused "not a regular file" m link
 refused "is no image of it" m .mirrorfs/state
+refused "is no image of it" m sub/../.mirrorfs/state
 refused "is no image of it" m s/.mirrorfs/state
 at=$("$MIRRORCTL" snapshot create m here)
 refused "find image '$at/a': " m "$at/a"
