@@ -343,3 +343,19 @@ refused "find checkpoint 'd': no checkpoint" --since d m a
 unmount m
 map --json --since f s a >map.json
 assert_same_file map.json before.json
+
+# ---- after a crash what was armed is dirty, and a map changes nothing of that
+mount_source s m
+change m/a 12
+kill -9 "${daemon_of[$work/m]}"
+wait "${daemon_of[$work/m]}" 2>/dev/null || :
+fusermount3 -u -z m
+cp s/.mirrorfs/state state
+mapped --since f s a
+jq -e '.dirty_bytes == .size and (has("reason") | not)' map.json >/dev/null ||
+	fail "a region that was armed isn't dirty: $(cat map.json)"
+assert_same_file s/.mirrorfs/state state
+"$MIRRORCTL" status --json s >status.json
+wanted=$(jq --arg f "$(realpath f)" '(.source.replicas | map(.label) | index($f)) as $i |
+	.source.images[] | select(.path == "a").dirty_bytes[$i]' status.json)
+assert_eq "$(json .dirty_bytes map.json)" "$wanted" "dirty bytes of a map, and of status"
