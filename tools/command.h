@@ -29,6 +29,7 @@
 #define OPTION_SVG (1u << 16)
 #define OPTION_PNG (1u << 17)
 #define OPTION_PROGRESS (1u << 18)
+#define OPTION_BWLIMIT (1u << 19)
 #define OPTION_LOCK_TIMEOUT (1u << 23)
 #define OPTION_FOLLOW (1u << 24)
 #define OPTION_INTERVAL (1u << 25)
@@ -48,8 +49,8 @@
 /* What was given besides arguments; values live as long as the verb runs. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
-	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config;
-	const char *since, *svg, *png, *progress, *lock_timeout, *interval;
+	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config, *since, *svg;
+	const char *png, *progress, *lock_timeout, *interval, *bwlimit;
 };
 
 struct command {

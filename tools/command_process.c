@@ -5,6 +5,7 @@
 #include "tools/command.h"
 #include "tools/lock_wait.h"
 #include "tools/output.h"
+#include "tools/pace.h"
 #include "tools/progress.h"
 #include "tools/text.h"
 
@@ -38,6 +39,22 @@ static int choose_progress(const struct command *command, const struct options *
 	return 0;
 }
 
+/* Less than that is one who has forgotten the unit. */
+#define BWLIMIT_MIN 1024
+
+static int choose_bwlimit(const struct command *command, const struct options *options)
+{
+	uint64_t limit = 0;
+
+	if ((options->given & OPTION_BWLIMIT) &&
+	    (text_parse_bytes(options->bwlimit, &limit) < 0 || (limit > 0 && limit < BWLIMIT_MIN)))
+		return refuse(command, "bwlimit",
+			      "bytes a second, such as 10M, 1K at least, or 0 for no limit",
+			      options->bwlimit);
+	pace_set_limit(limit);
+	return 0;
+}
+
 int command_begin(const struct command *command, const struct options *options)
 {
 	enum progress_how how = PROGRESS_NONE;
@@ -48,6 +65,8 @@ int command_begin(const struct command *command, const struct options *options)
 		r = command_number(command, "lock-timeout", options->lock_timeout, 0, UINT64_MAX,
 				   &lock_timeout);
 	lock_wait_set_limit(lock_timeout);
+	if (r == 0)
+		r = choose_bwlimit(command, options);
 	if (r == 0 && (command->options & OPTION_PROGRESS))
 		progress_begin(command->name, how);
 	return r;

@@ -4,6 +4,7 @@
 
 #include "tools/copy_ring.h"
 #include "tools/copy_uring.h"
+#include "tools/pace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ int copy_ring_new(unsigned int nthreads, struct copy_ring **ret)
 	if (nthreads == 0)
 		nthreads = THREADS;
 	ring->n = nthreads == 1 ? 1 : (size_t)nthreads * PIECES_A_THREAD;
+	ring->n = pace_pieces(ring->n, COPY_PIECE);
 	ring->pieces = calloc(ring->n, sizeof(ring->pieces[0]));
 	ring->spare = calloc(ring->n, sizeof(void *));
 	ring->nthreads = nthreads;
@@ -170,6 +172,14 @@ int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece *
 	return with_buffer ? take_buffer(ring, piece) : 0;
 }
 
+static void wait_for_turn(const struct copy_piece *piece)
+{
+	if (piece->kind == COPY_DATA)
+		pace_read(piece->nbytes);
+	if (piece->copy->sink->to_dest)
+		pace_write(piece->nbytes);
+}
+
 void copy_ring_start(struct copy_ring *ring, bool carry_out)
 {
 	struct copy_piece *piece = newest(ring);
@@ -178,6 +188,7 @@ void copy_ring_start(struct copy_ring *ring, bool carry_out)
 	piece->carry_out = carry_out;
 	if (!carry_out)
 		return;
+	wait_for_turn(piece);
 	find_means(ring);
 	if (ring->uring) {
 		copy_uring_start(ring->uring, piece);

@@ -48,7 +48,7 @@ struct copy_piece {
  */
 int copy_ring_next(struct copy_ring *ring, bool with_buffer, struct copy_piece **ret);
 
-/* carry_out: copy_carry_out some time before copy_finish. */
+/* carry_out: copy_carry_out some time before copy_finish, and not before its turn (pace.h). */
 void copy_ring_start(struct copy_ring *ring, bool carry_out);
 
 /*

@@ -6,6 +6,7 @@
 #include "tools/checkpoints.h"
 #include "tools/fail.h"
 #include "tools/holes.h"
+#include "tools/pace.h"
 #include "tools/reverse.h"
 #include "tools/stop.h"
 #include "tools/stream.h"
@@ -136,11 +137,13 @@ static int put_data(struct reverse *reverse, int fd, uint64_t offset, uint64_t e
 
 	while (offset < end) {
 		size_t n = end - offset < SYNC_BUFFER ? (size_t)(end - offset) : SYNC_BUFFER;
-		ssize_t got = bmf_io_posix.pread(&bmf_io_posix, fd, buffer, n, (off_t)offset);
+		ssize_t got;
 		int r;
 
+		pace_read(n);
 		if (stop_signal())
 			return -ECANCELED;
+		got = bmf_io_posix.pread(&bmf_io_posix, fd, buffer, n, (off_t)offset);
 		if (got <= 0)
 			return got < 0 ? (int)got : -ESTALE;
 		r = stream_put_data(reverse->writer, offset, buffer, (size_t)got);

@@ -6,6 +6,7 @@
 #include "tools/copy.h"
 #include "tools/digests.h"
 #include "tools/fail.h"
+#include "tools/pace.h"
 #include "tools/progress.h"
 #include "tools/scrub_repair.h"
 #include "tools/stop.h"
@@ -139,7 +140,10 @@ static void tell(struct mender *m, const struct scrub_found *found, uint64_t off
 /* All of a block, with zeros after the end.  0 or a negative errno. */
 static int read_block(const struct mender *m, int fd, void *block, size_t nbytes, uint64_t offset)
 {
-	ssize_t n = bmf_io_posix.pread(&bmf_io_posix, fd, block, nbytes, (off_t)offset);
+	ssize_t n;
+
+	pace_read(nbytes);
+	n = bmf_io_posix.pread(&bmf_io_posix, fd, block, nbytes, (off_t)offset);
 
 	if (n < 0)
 		return (int)n;
@@ -176,6 +180,7 @@ static int mend_block(struct mender *m, uint64_t offset, size_t nbytes, enum scr
 		return 0;
 	}
 	m->written = true;
+	pace_write(nbytes);
 	if (digest_equal(&wanted, &m->zero))
 		r = copy_to_file.zeros(&copy, offset, offset + nbytes);
 	else

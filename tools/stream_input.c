@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/direct.h"
+#include "tools/pace.h"
 #include "tools/stream_input.h"
 
 #include <errno.h>
@@ -51,6 +52,8 @@ static ssize_t read_some(int fd, void *buf, size_t nbytes)
 	do
 		n = read(fd, buf, nbytes);
 	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		pace_read((uint64_t)n);
 	return n < 0 ? -errno : n;
 }
 

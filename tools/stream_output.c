@@ -2,6 +2,7 @@
 /* stream_output.c - bytes to a descriptor, one after the other */
 #include "config.h"
 
+#include "tools/pace.h"
 #include "tools/stream_output.h"
 
 #include <errno.h>
@@ -99,6 +100,7 @@ int stream_output_write(struct stream_output *output, const void *buf, size_t nb
 	if (r < 0)
 		return r;
 	if (!output->copy.ring) {
+		pace_write(nbytes);
 		r = write_all(output->fd, buf, nbytes);
 	} else {
 		make_room(output, nbytes);

@@ -4,6 +4,7 @@
 
 #include "tools/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,27 @@ char *text_bytes(uint64_t nbytes, char buf[TEXT_BYTES])
 	}
 	snprintf(buf, TEXT_BYTES, "%.1f %s", value, units[unit]);
 	return buf;
+}
+
+int text_parse_bytes(const char *text, uint64_t *ret)
+{
+	static const char units[] = "KkMmGgTt";
+	size_t n = strspn(text, "0123456789.");
+	const char *unit = text[n] ? strchr(units, text[n]) : NULL;
+	double value;
+	char *end;
+
+	if (n == 0 || (text[n] && (!unit || text[n + 1])))
+		return -EINVAL;
+	value = strtod(text, &end);
+	if (end != text + n)
+		return -EINVAL;
+	if (unit)
+		value *= (double)(UINT64_C(1) << (10 * ((unit - units) / 2 + 1)));
+	if (value > (double)(UINT64_C(1) << 60))
+		return -EINVAL;
+	*ret = (uint64_t)value;
+	return 0;
 }
 
 char *text_percent(uint64_t part, uint64_t whole, char buf[TEXT_PERCENT])

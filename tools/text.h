@@ -22,6 +22,12 @@
 /* "0 B", "512 B", "3.0 MiB". */
 char *text_bytes(uint64_t nbytes, char buf[TEXT_BYTES]);
 
+/*
+ * "0", "512", "1.5K", "10M": bytes, with powers of 1024 up to T, of either case.  0; or -EINVAL
+ * when it is none, or more than an EiB.
+ */
+int text_parse_bytes(const char *text, uint64_t *ret);
+
 /* How much part is of whole: "0.07%"; never "0.00%" or "100.00%" for what isn't quite. */
 char *text_percent(uint64_t part, uint64_t whole, char buf[TEXT_PERCENT]);
 

@@ -33,6 +33,38 @@ START_TEST(bytes)
 }
 END_TEST
 
+START_TEST(parse_bytes)
+{
+	static const struct {
+		const char *text;
+		uint64_t nbytes;
+	} good[] = {
+		{ "0", 0 },
+		{ "512", 512 },
+		{ "1k", 1024 },
+		{ "64K", 65536 },
+		{ "1.5M", 3 << 19 },
+		{ ".5m", 1 << 19 },
+		{ "2G", UINT64_C(2) << 30 },
+		{ "1t", UINT64_C(1) << 40 },
+		{ "1048576T", UINT64_C(1) << 60 },
+	};
+	static const char *const bad[] = { "",	    "K",   ".",	  ".K",	 "-1",	 "+1",
+					   "1.2.3", "1KB", "1 K", "1P",	 "1e3",	 "0x10",
+					   "inf",   "nan", " 1",  "1\n", "1M/s", "2000000T" };
+	uint64_t nbytes = 17;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		ck_assert_msg(text_parse_bytes(good[i].text, &nbytes) == 0, "%s", good[i].text);
+		ck_assert_uint_eq(nbytes, good[i].nbytes);
+	}
+	nbytes = 17;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(text_parse_bytes(bad[i], &nbytes) < 0, "'%s'", bad[i]);
+	ck_assert_uint_eq(nbytes, 17);
+}
+END_TEST
+
 START_TEST(percent)
 {
 	char buf[TEXT_PERCENT];
@@ -206,6 +238,7 @@ int main(void)
 	TCase *tc = tcase_create("text");
 
 	tcase_add_test(tc, bytes);
+	tcase_add_test(tc, parse_bytes);
 	tcase_add_test(tc, percent);
 	tcase_add_test(tc, durations_and_times);
 	tcase_add_test(tc, ages);
