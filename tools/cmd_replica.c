@@ -11,16 +11,9 @@
 #include "tools/table.h"
 #include "tools/text.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int no_source(const char *path, struct bmf_error *err)
-{
-	return fail_text(err, -ENOENT, "open source", path, NULL,
-			 "it is no source: it has never been mounted or synced from");
-}
 
 static int failed(const struct bmf_error *err, int r)
 {
@@ -85,13 +78,9 @@ static int list(const char *path, const char *replica, const struct options *opt
 {
 	struct bmf_error err = { 0 };
 	struct status status;
-	int r = status_read(path, &status, &err);
+	int r = status_read_source(path, &status, &err);
 
 	(void)replica;
-	if (r == 0 && !status.is_source) {
-		status_destroy(&status);
-		r = no_source(path, &err);
-	}
 	if (r < 0)
 		return failed(&err, r);
 	r = options->given & OPTION_JSON ? print_list_json(&status)
@@ -107,21 +96,13 @@ static int list(const char *path, const char *replica, const struct options *opt
 /* Only looks, so that a directory that is no source doesn't become one. */
 static int find(const char *path, const char *word, struct bmf_uuid *ret, struct bmf_error *err)
 {
-	struct bmf_state *state = NULL;
-	struct source_view view;
-	int r = source_view_locate(path, &view, err);
+	struct bmf_state *state;
+	int r = source_view_peek(path, &state, err);
 
 	if (r < 0)
 		return r;
-	r = source_view_read(&view, err);
-	if (r == -ENOENT)
-		r = no_source(path, err);
-	if (r == 0)
-		r = source_view_state(&view, &state, err);
-	if (r == 0)
-		r = replicas_find(state, word, ret, err);
+	r = replicas_find(state, word, ret, err);
 	bmf_state_free(state);
-	source_view_close(&view, NULL);
 	return r;
 }
 

@@ -4,8 +4,9 @@
 
 #include "tools/action.h"
 #include "tools/fail.h"
-#include "tools/hooks.h"
+#include "tools/frozen.h"
 #include "tools/json.h"
+#include "tools/named.h"
 #include "tools/output.h"
 #include "tools/snapshots.h"
 #include "tools/stop.h"
@@ -42,37 +43,13 @@ static void choose_name(int try, char ret[MFS_SNAPSHOT_NAME_MAX + 1])
 		snprintf(ret, MFS_SNAPSHOT_NAME_MAX + 1, "%s.%d", now, try + 1);
 }
 
-/* The hooks that are to be ended, and what came of that. */
-struct frozen {
-	struct hooks *hooks; /* NULL: they have been, or there are none */
-	uint64_t ns;	     /* that guests were held */
-	bool failed;	     /* the post-hook; that has been said */
-};
-
-static void thaw(struct frozen *frozen, bool reached)
+static int commit(struct source_view *view, const char *name, char chosen[], bool reads,
+		  struct frozen *frozen, struct source_view_commit *ret, struct bmf_error *err)
 {
-	struct bmf_error why;
-
-	if (hooks_end(frozen->hooks, reached, &frozen->ns, &why) < 0) {
-		output_error("%s", why.text);
-		frozen->failed = true;
-	}
-	frozen->hooks = NULL;
-}
-
-static void on_reached(void *arg)
-{
-	thaw(arg, true);
-}
-
-static int commit(struct source_view *view, const char *name, char chosen[], struct frozen *frozen,
-		  struct source_view_commit *ret, struct bmf_error *err)
-{
-	struct source_view_request request = { .name = name ? name : chosen,
-					       .reached = frozen->hooks ? on_reached : NULL,
-					       .reached_arg = frozen };
+	struct source_view_request request = { .name = name ? name : chosen, .reads = reads };
 	int r = -EEXIST;
 
+	frozen_ask(frozen, &request);
 	for (int try = 0; r == -EEXIST && try < NAMES_MAX; try++) {
 		if (!name)
 			choose_name(try, chosen);
@@ -102,6 +79,7 @@ static int print_created(const struct source_view *view, const char *name,
 	json_put_name(document, "path", path);
 	json_put_checkpoint(document, "checkpoint", made->checkpoint.number,
 			    &made->checkpoint.uuid);
+	json_put_bool(document, "checkpoint_named", options->given & OPTION_CHECKPOINT);
 	json_put_time(document, "time", made->checkpoint.time_ns);
 	json_put_number(document, "images", made->images);
 	json_object_set_new(document, "gate_ms", json_real((double)made->gate_ns / 1e6));
@@ -117,13 +95,34 @@ static int stopped(const char *what)
 	return EXIT_SIGNAL + stop_signal();
 }
 
+/* Before hooks are run and anything is made. */
+static int check(struct source_view *view, const char *name, const struct options *options,
+		 struct bmf_error *err)
+{
+	bool named = options->given & OPTION_CHECKPOINT;
+	int r = name ? snapshots_check_name(name, err) : 0;
+
+	if (r == 0 && named)
+		r = source_view_track(view, err);
+	if (r == 0 && named && name)
+		r = named_check(view, name, err);
+	return r;
+}
+
+/* A snapshot that was to have a named checkpoint, and hasn't, is none. */
+static int name_checkpoint(struct source_view *view, const char *name,
+			   const struct source_view_commit *made, struct bmf_error *err)
+{
+	int r = named_finish(view, &made->checkpoint, name, err);
+
+	if (r < 0)
+		snapshots_delete(view, name, NULL);
+	return r;
+}
+
 static int create(struct source_view *view, const char *name, const struct options *options)
 {
-	struct hooks_request request = { .pre = options->pre_hook,
-					 .post = options->post_hook,
-					 .source = view->path,
-					 .source_fd = view->fd,
-					 .number = view->info.generation + 1 };
+	bool named = options->given & OPTION_CHECKPOINT;
 	char chosen[MFS_SNAPSHOT_NAME_MAX + 1] = "";
 	struct source_view_commit made = { 0 };
 	struct frozen frozen = { 0 };
@@ -131,15 +130,17 @@ static int create(struct source_view *view, const char *name, const struct optio
 	int r;
 
 	stop_catch();
-	r = name ? snapshots_check_name(name, &err) : 0;
+	r = check(view, name, options, &err);
 	if (r == 0)
-		r = hooks_begin(&request, &frozen.hooks, &err);
+		r = frozen_begin(view, view->info.generation, options, &frozen, &err);
 	if (r < 0) {
 		output_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
-	r = stop_signal() ? -ECANCELED : commit(view, name, chosen, &frozen, &made, &err);
-	thaw(&frozen, false);
+	r = stop_signal() ? -ECANCELED : commit(view, name, chosen, named, &frozen, &made, &err);
+	frozen_end(&frozen);
+	if (r == 0 && named)
+		r = name_checkpoint(view, name ? name : chosen, &made, &err);
 	if (r == -ECANCELED)
 		return stopped("snapshot");
 	if (r < 0) {
@@ -277,7 +278,8 @@ static int run_delete(const char *source, const char *name, const struct options
 }
 
 static const struct action actions[] = {
-	{ "create", 1, 2, OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, run_create },
+	{ "create", 1, 2, OPTION_JSON | OPTION_CHECKPOINT | OPTION_PRE_HOOK | OPTION_POST_HOOK,
+	  run_create },
 	{ "list", 1, 1, OPTION_JSON, run_list },
 	{ "delete", 2, 2, 0, run_delete },
 	{ 0 },

@@ -26,6 +26,7 @@
 #define OPTION_WATCH (1u << 12)
 #define OPTION_PROMETHEUS (1u << 13)
 #define OPTION_SINCE (1u << 14)
+#define OPTION_CHECKPOINT (1u << 15)
 #define OPTION_SVG (1u << 16)
 #define OPTION_PNG (1u << 17)
 #define OPTION_PROGRESS (1u << 18)
@@ -114,6 +115,8 @@ int cmd_adopt(const struct command *command, char *const args[], const struct op
 int cmd_restore(const struct command *command, char *const args[], const struct options *options);
 int cmd_scrub(const struct command *command, char *const args[], const struct options *options);
 int cmd_snapshot(const struct command *command, char *const args[], const struct options *options);
+int cmd_checkpoint(const struct command *command, char *const args[],
+		   const struct options *options);
 int cmd_verify(const struct command *command, char *const args[], const struct options *options);
 int cmd_help(const struct command *command, char *const args[], const struct options *options);
 

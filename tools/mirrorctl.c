@@ -43,6 +43,8 @@ const struct command_option command_options[] = {
 	  "with --follow (30s) or --watch (2s): from one to the next, such as 10s, 5m" },
 	{ "config", OPTION_CONFIG, "FILE", offsetof(struct options, config),
 	  "arguments, and options that aren't given, see mirrorfs.conf(5)" },
+	{ "checkpoint", OPTION_CHECKPOINT, NULL, 0,
+	  "give the snapshot's checkpoint the same name, so that it is kept" },
 	{ "pre-hook", OPTION_PRE_HOOK, "CMD", offsetof(struct options, pre_hook),
 	  "run before the checkpoint; if it fails, nothing is done" },
 	{ "post-hook", OPTION_POST_HOOK, "CMD", offsetof(struct options, post_hook),
@@ -115,14 +117,24 @@ const struct command commands[] = {
 	  "is in its place, by digest, writes what differs, and removes what its source hasn't.",
 	  cmd_adopt },
 	{ "snapshot", "ACTION SOURCE [NAME]", 2, 3,
-	  OPTION_JSON | OPTION_PRE_HOOK | OPTION_POST_HOOK, EXIT_USAGE,
+	  OPTION_JSON | OPTION_CHECKPOINT | OPTION_PRE_HOOK | OPTION_POST_HOOK, EXIT_USAGE,
 	  "keep a mounted source as it is now, to be read",
 	  "create SOURCE [NAME]  keeps all of SOURCE as it is at this instant, read-only, and\n"
 	  "                      prints where: MOUNT/.mirrorfs/snapshot/NAME\n"
 	  "list SOURCE           shows the snapshots that there are\n"
 	  "delete SOURCE NAME    lets go of one\n\n"
-	  "SOURCE is the mount point of a mirrorfs.  Hooks are for create.",
+	  "SOURCE is the mount point of a mirrorfs.  Hooks and --checkpoint are for create.",
 	  cmd_snapshot },
+	{ "checkpoint", "ACTION SOURCE [NAME]", 2, 3,
+	  OPTION_JSON | OPTION_QUIET | OPTION_PRE_HOOK | OPTION_POST_HOOK, EXIT_USAGE,
+	  "keep what has changed since an instant of a source",
+	  "create SOURCE NAME  makes a checkpoint with a name: what changes from now on is kept,\n"
+	  "                    whatever replicas there are, until that name is deleted\n"
+	  "list SOURCE         shows the checkpoints that SOURCE keeps, those without a name too:\n"
+	  "                    what has changed since, and what is kept only for the name\n"
+	  "delete SOURCE NAME  takes the name away, so that nothing is kept for it\n\n"
+	  "Hooks and --quiet are for create.",
+	  cmd_checkpoint },
 	{ "verify", "SOURCE DEST", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_DEEP | OPTION_THREADS | OPTION_PROGRESS |
 		  OPTION_BWLIMIT,

@@ -3,9 +3,8 @@
 #include "config.h"
 
 #include "tools/fail.h"
+#include "tools/held.h"
 #include "tools/replicas.h"
-
-#include "bitmapfile/chain.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,11 +29,7 @@ static int note_held(const struct bmf_state *state, struct replicas_item *item)
 		r = bmf_state_forget(item->without, &item->cursor->replica);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < state->ncheckpoints; i++)
-		if (!bmf_state_needs(item->without, state->checkpoints[i].number)) {
-			item->held_generations++;
-			item->oldest = item->oldest || i == 0;
-		}
+	item->held_generations = held_generations(state, item->without, &item->oldest);
 	if (item->held_generations == 0) {
 		bmf_state_free(item->without);
 		item->without = NULL;
@@ -70,7 +65,7 @@ int replicas_begin(const struct bmf_state *state, struct replicas *ret)
 
 int replicas_measure(struct replicas *replicas, const struct bmf_sidecar *sidecar)
 {
-	struct bmf_chain_room with, without;
+	struct bmf_chain_room with;
 	int r = 0;
 
 	if (!replicas->any_held)
@@ -79,11 +74,8 @@ int replicas_measure(struct replicas *replicas, const struct bmf_sidecar *sideca
 	for (size_t i = 0; r == 0 && i < replicas->n; i++) {
 		struct replicas_item *item = &replicas->items[i];
 
-		if (!item->without)
-			continue;
-		r = bmf_chain_measure(sidecar, item->without, &without);
-		if (r == 0 && with.nbytes > without.nbytes)
-			item->held_nbytes += with.nbytes - without.nbytes;
+		if (item->without)
+			r = held_measure(sidecar, &with, item->without, &item->held_nbytes);
 	}
 	return r;
 }

@@ -173,7 +173,7 @@ static int commit_mounted(struct source_view *view, const struct source_view_req
 	if (r < 0)
 		return commit_failed(view, request->name, r, err);
 	commit.name[MFS_SNAPSHOT_NAME_MAX] = '\0';
-	if (!request->name)
+	if (!request->name || request->reads)
 		r = enter_snapshot(view, commit.name, err);
 	if (r < 0)
 		return r;
@@ -288,6 +288,29 @@ int source_view_suspect(struct source_view *view, const struct source_image *ima
 	return 0;
 }
 
+/*
+ * A failure is told only once, and it was us whom the kernel told: the next fdatasync, of a sync or
+ * of a guest, would succeed without having written anything.  So the source is told.
+ */
+int source_view_flush(struct source_view *view, const struct source_image *image, const char *path,
+		      struct bmf_error *err)
+{
+	char reason[128];
+	int r, error;
+
+	if (fdatasync(image->fd) == 0)
+		return 0;
+	error = -errno;
+	snprintf(reason, sizeof(reason), "%s", fail_reason(error));
+	r = source_view_suspect(view, image);
+	if (r == 0)
+		return fail_errno(err, error, "flush", view->path, path);
+	return fail_text(err, error, "flush", view->path, path,
+			 "%s; and it couldn't be noted that its content is in doubt (%s): check it "
+			 "before the next sync",
+			 reason, fail_reason(r));
+}
+
 int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica,
 			const struct bmf_checkpoint *checkpoint, const char *label,
 			struct bmf_error *err)
@@ -325,4 +348,25 @@ int source_view_forget(struct source_view *view, const struct bmf_uuid *replica,
 		return fail_text(err, r, "forget replica of", view->path, NULL,
 				 "somebody else just did");
 	return r < 0 ? fail_errno(err, r, "forget replica of", view->path, NULL) : 0;
+}
+
+int source_view_name(struct source_view *view, const struct bmf_checkpoint *checkpoint,
+		     const char *name, struct bmf_error *err)
+{
+	struct mfs_control_checkpoint_name message = { .version = MFS_CONTROL_VERSION,
+						       .number = checkpoint->number,
+						       .uuid = checkpoint->uuid };
+	int r = 0;
+
+	if (view->mount_fd < 0) {
+		r = bmf_source_name(view->source, checkpoint, name);
+	} else {
+		if (name)
+			snprintf(message.name, sizeof(message.name), "%s", name);
+		if (ioctl(view->mount_fd, MFS_CONTROL_CHECKPOINT_NAME, &message) < 0)
+			r = -errno;
+	}
+	if (r < 0 && r != -EEXIST && r != -ENOENT)
+		fail_errno(err, r, "name checkpoint of", view->path, NULL);
+	return r;
 }

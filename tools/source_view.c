@@ -342,6 +342,28 @@ int source_view_state(struct source_view *view, struct bmf_state **ret, struct b
 	return 0;
 }
 
+int source_view_none(const char *path, struct bmf_error *err)
+{
+	return fail_text(err, -ENOENT, "open source", path, NULL,
+			 "it is no source: it has never been mounted or synced from");
+}
+
+int source_view_peek(const char *path, struct bmf_state **ret, struct bmf_error *err)
+{
+	struct source_view view;
+	int r = source_view_locate(path, &view, err);
+
+	if (r < 0)
+		return r;
+	r = source_view_read(&view, err);
+	if (r == -ENOENT)
+		r = source_view_none(path, err);
+	if (r == 0)
+		r = source_view_state(&view, ret, err);
+	source_view_close(&view, NULL);
+	return r;
+}
+
 int source_view_moves(struct source_view *view, struct bmf_moves *ret, struct bmf_error *err)
 {
 	struct mfs_control_info info = { 0 };

@@ -47,6 +47,7 @@ struct source_view_request {
 
 	/* Of a mounted source, the snapshot; see MFS_CONTROL_COMMIT. */
 	const char *name; /* NULL: it goes with the view, which reads it */
+	bool reads;	  /* the view reads it also if it has a name, and stays */
 	uint64_t from;
 	const struct bmf_uuid *whole;
 	size_t nwhole;
@@ -84,6 +85,15 @@ int source_view_read(struct source_view *view, struct bmf_error *err);
 
 /* The state as it is now. */
 int source_view_state(struct source_view *view, struct bmf_state **ret, struct bmf_error *err);
+
+/*
+ * For who has nothing else to ask: opens it to look, and closes it again.  What is no source stays
+ * none (-ENOENT).
+ */
+int source_view_peek(const char *path, struct bmf_state **ret, struct bmf_error *err);
+
+/* Says that path has never been a source: -ENOENT. */
+int source_view_none(const char *path, struct bmf_error *err);
 
 /*
  * The renames that have been made through the mount: whoever reads names has seen all of
@@ -130,6 +140,17 @@ int source_view_arrived(struct source_view *view, const struct bmf_uuid *replica
 /* See bmf_source_forget(). */
 int source_view_forget(struct source_view *view, const struct bmf_uuid *replica,
 		       struct bmf_error *err);
+
+/* See bmf_source_name().  No message for -EEXIST and -ENOENT. */
+int source_view_name(struct source_view *view, const struct bmf_checkpoint *checkpoint,
+		     const char *name, struct bmf_error *err);
+
+/*
+ * The image is on the source's disk, as it is in its cache now: before anybody relies on what is
+ * read of it (I1).  A failure is told to its guests too, see source_view_suspect().
+ */
+int source_view_flush(struct source_view *view, const struct source_image *image, const char *path,
+		      struct bmf_error *err);
 
 static inline bool source_view_has_snapshot(const struct source_view *view)
 {

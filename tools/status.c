@@ -106,6 +106,15 @@ static int measure_image(struct status *status, struct status_image *image,
 		status->replicas.items[i].dirty += image->dirty[i];
 		note_crash_bytes(image, history, state->cursors[i].at, image->dirty[i]);
 	}
+	for (size_t i = 0; r == 0 && i < status->points.n; i++) {
+		struct points_item *point = &status->points.items[i];
+		uint64_t dirty;
+
+		r = dirty_since(history, point->checkpoint->number, state->generation, image->size,
+				&dirty);
+		if (r == 0)
+			point->dirty += dirty;
+	}
 	return r;
 }
 
@@ -116,7 +125,8 @@ static int measure_held(struct status *status, struct source_view *view,
 	struct bmf_sidecar *sidecar;
 	int r;
 
-	if (!status->replicas.any_held || history->reason != BMF_REASON_NONE)
+	if ((!status->replicas.any_held && !status->points.any_held) ||
+	    history->reason != BMF_REASON_NONE)
 		return 0;
 	r = bmf_store_load_sidecar(view->store, &history->id, &sidecar, NULL);
 	if (r == -ENOMEM)
@@ -124,6 +134,8 @@ static int measure_held(struct status *status, struct source_view *view,
 	if (r < 0)
 		return 0; /* just removed */
 	r = replicas_measure(&status->replicas, sidecar);
+	if (r == 0)
+		r = points_measure(&status->points, sidecar);
 	bmf_sidecar_free(sidecar);
 	return r;
 }
@@ -158,6 +170,8 @@ static int read_images(struct status *status, struct source_view *view, struct b
 
 	if (r == 0)
 		r = replicas_begin(status->state, &status->replicas);
+	if (r == 0)
+		r = points_begin(status->state, &status->points);
 	if (r < 0)
 		fail_errno(err, r, "read", view->path, NULL);
 	if (r == 0)
@@ -249,6 +263,17 @@ uint64_t status_bytes(const struct status *status)
 	return total;
 }
 
+int status_read_source(const char *path, struct status *ret, struct bmf_error *err)
+{
+	int r = status_read(path, ret, err);
+
+	if (r == 0 && !ret->is_source) {
+		status_destroy(ret);
+		r = source_view_none(path, err);
+	}
+	return r;
+}
+
 void status_destroy(struct status *status)
 {
 	for (size_t i = 0; i < status->nimages; i++) {
@@ -257,6 +282,7 @@ void status_destroy(struct status *status)
 	}
 	free(status->images);
 	replicas_destroy(&status->replicas);
+	points_destroy(&status->points);
 	bmf_state_free(status->state);
 	manifest_destroy(&status->manifest);
 	checkpoints_destroy(&status->kept);

@@ -9,6 +9,7 @@
 
 #include "tools/checkpoints.h"
 #include "tools/manifest.h"
+#include "tools/points.h"
 #include "tools/replicas.h"
 
 #include "bitmapfile/error.h"
@@ -37,6 +38,7 @@ struct status {
 	struct status_image *images;
 	size_t nimages, room;
 	struct replicas replicas; /* of a source */
+	struct points points;	  /* likewise */
 
 	bool is_replica;
 	struct manifest manifest; /* of a replica */
@@ -48,6 +50,8 @@ int status_read(const char *path, struct status *ret, struct bmf_error *err);
 
 /* The sizes of a source's images, together. */
 uint64_t status_bytes(const struct status *status);
+/* The same of a source; of anything else -ENOENT. */
+int status_read_source(const char *path, struct status *ret, struct bmf_error *err);
 void status_destroy(struct status *status);
 
 #endif

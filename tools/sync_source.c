@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -122,31 +121,16 @@ int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size,
  * I1: what the replica gets must not be newer than what a power cut leaves at the
  * source, because the bits that would say so are let go when the replica has
  * arrived.  So the source's data goes to stable storage first.
- *
- * A failure is told only once, and it was us whom the kernel told: the next fdatasync, of the
- * next sync or of a guest, would succeed without having written anything.  So the source is told.
  */
 int sync_flush_image(struct sync *s, const struct plan_node *node)
 {
-	char reason[128];
-	int r, error;
+	int r = source_view_flush(&s->view, &s->image, sync_path(node), s->err);
 
-	if (fdatasync(s->image.fd) == 0) {
-		/*
-		 * Pages that couldn't be written are clean in the cache; what the disk has
-		 * instead is what the image will be.
-		 */
-		if (node->suspect)
-			posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_DONTNEED);
-		return 0;
-	}
-	error = -errno;
-	snprintf(reason, sizeof(reason), "%s", fail_reason(error));
-	r = source_view_suspect(&s->view, &s->image);
-	if (r == 0)
-		return fail_errno(s->err, error, "flush", s->view.path, sync_path(node));
-	return fail_text(s->err, error, "flush", s->view.path, sync_path(node),
-			 "%s; and it couldn't be noted that its content is in doubt (%s): check it "
-			 "before the next sync",
-			 reason, fail_reason(r));
+	/*
+	 * Pages that couldn't be written are clean in the cache; what the disk has instead is
+	 * what the image will be.
+	 */
+	if (r == 0 && node->suspect)
+		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_DONTNEED);
+	return r;
 }

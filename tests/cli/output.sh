@@ -8,7 +8,8 @@ echo 1 >s/a
 must_sync 0 s d
 
 for words in "help" "help sync" "--version" "status s" "status --json s" "status d" "sync s d" \
-	"sync --json s d" "map s a" "map --json s a" "replica list s" "replica list --json s" "verify s d" "verify --json s d" \
+	"sync --json s d" "map s a" "map --json s a" "replica list s" "replica list --json s" \
+	"checkpoint list s" "checkpoint list --json s" "verify s d" "verify --json s d" \
 	"scrub d" "scrub --json d"; do
 	code=0
 	# shellcheck disable=SC2086
@@ -84,6 +85,8 @@ fields_of() { # VERB [JQ-PROGRAM]: of standard input
 "$MIRRORCTL" status --json s | fields_of replica '.source.replicas[0] | keys[]'
 "$MIRRORCTL" status --json d | fields_of status '.replica | keys[]'
 "$MIRRORCTL" replica list --json s | fields_of replica 'keys[], (.replicas[0] | keys[])'
+"$MIRRORCTL" checkpoint create --json s named | fields_of checkpoint
+"$MIRRORCTL" checkpoint list --json s | fields_of checkpoint 'keys[], (.checkpoints[0] | keys[])'
 if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
 	mount_source s
 	"$MIRRORCTL" snapshot create --json s | fields_of snapshot
