@@ -32,8 +32,9 @@ static int print_text(const struct manifest *manifest, bool found)
 	if (manifest_is_adopted(manifest))
 		printf("nothing to recover: it was adopted, and the next sync compares it\n");
 	else if (!manifest->complete)
-		printf("not complete: a sync in place was interrupted, and the next one makes it "
-		       "good\n");
+		printf("not complete: %s, and the next one makes it good\n",
+		       manifest_is_seeded(manifest) ? "no sync to it has been finished yet"
+						    : "a sync in place was interrupted");
 	else if (found)
 		printf("recovered: at checkpoint %llu now\n", number);
 	else

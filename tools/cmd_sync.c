@@ -59,6 +59,10 @@ json_t *cmd_sync_json(const struct sync_result *result)
 
 	json_put_checkpoint(document, "checkpoint", result->checkpoint, &result->checkpoint_uuid);
 	json_put_checkpoint(document, "from_checkpoint", result->from, &result->from_uuid);
+	if (result->seeded)
+		json_put_number(document, "images_believed", result->seeds);
+	else
+		json_object_set_new(document, "images_believed", json_null());
 	json_put_number(document, "images_total", result->images);
 	json_put_number(document, "images_changed", result->images_changed);
 	json_put_number(document, "names_changed", result->names_changed);
@@ -115,7 +119,7 @@ static void print_removals(const struct sync_result *result)
 {
 	char name[TEXT_NAME];
 
-	if (result->names_removed > 0 && (result->dry_run || result->adopted))
+	if (result->names_removed > 0 && (result->dry_run || result->adopted || result->seeded))
 		printf("%s %llu name%s that the source hasn't, such as '%s'\n",
 		       result->dry_run ? "would remove" : "removed",
 		       (unsigned long long)result->names_removed,
@@ -144,6 +148,10 @@ static int print_text(const struct sync_result *result)
 	       text_percent(result->bytes_copied, result->bytes_total, percent),
 	       dry ? "would zero" : "zeroed", text_bytes(result->bytes_zeroed, zeroed),
 	       text_duration(result->seconds, seconds));
+	if (result->seeded)
+		printf("%s a copy of checkpoint %llu, with %llu image%s\n",
+		       dry ? "would take it for" : "took it for", (unsigned long long)result->from,
+		       (unsigned long long)result->seeds, result->seeds == 1 ? "" : "s");
 	cmd_sync_print_full_copies(result);
 	print_removals(result);
 	if (result->crash_bytes > 0)
@@ -235,6 +243,7 @@ int cmd_sync(const struct command *command, char *const args[], const struct opt
 	struct sync_options sync_options = { .dry_run = options->given & OPTION_DRY_RUN,
 					     .in_place = options->given & OPTION_IN_PLACE,
 					     .keeps = options->given & OPTION_KEEP,
+					     .since = options->since,
 					     .pre_hook = options->pre_hook,
 					     .post_hook = options->post_hook,
 					     .alert = on_alert };

@@ -13,6 +13,7 @@ static const struct {
 	{ "the replica's file is missing", "replica-missing" },
 	{ "another file took the name of an image", "replaced" },
 	{ "the replica was adopted", "adopted" },
+	{ "the copy hasn't the size that the image had at the checkpoint", "copy-size" },
 };
 
 const char *full_text(unsigned int reason)

@@ -22,7 +22,8 @@ enum full_reason {
 	FULL_GONE = 67,		   /* somebody removed the replica's file */
 	FULL_REPLACED = 68,	   /* another file took the name of an image */
 	FULL_ADOPTED = 69,	   /* somebody else made the replica */
-	FULL_LAST = FULL_ADOPTED,
+	FULL_SEED = 70,		   /* a copy made by other means hasn't the size it should */
+	FULL_LAST = FULL_SEED,
 };
 
 const char *full_text(unsigned int reason); /* for people */

@@ -104,10 +104,22 @@ const struct manifest_image *manifest_find_path(const struct manifest *manifest,
 	return found ? *found : NULL;
 }
 
+bool manifest_is_seeded(const struct manifest *manifest)
+{
+	if (manifest->complete || manifest->checkpoint == 0)
+		return false;
+	for (size_t i = 0; i < manifest->nimages; i++)
+		if (manifest->images[i].busy)
+			return false;
+	return true;
+}
+
 const char *manifest_why_incomplete(const struct manifest *manifest)
 {
-	return manifest_is_adopted(manifest)
-		       ? "it was adopted, and no sync has compared it yet"
+	if (manifest_is_adopted(manifest))
+		return "it was adopted, and no sync has compared it yet";
+	return manifest_is_seeded(manifest)
+		       ? "it was said to be a copy, and no sync to it has been finished yet"
 		       : "it is incomplete, as a sync in place was interrupted";
 }
 

@@ -60,6 +60,13 @@ static inline bool manifest_is_adopted(const struct manifest *manifest)
 	return bmf_uuid_is_none(&manifest->source) && !bmf_uuid_is_none(&manifest->replica);
 }
 
+/*
+ * Was it made of a copy (sync_seed.c), and is it still at the checkpoint that the copy was said to
+ * be of?  For people: a sync in place that was interrupted before it had an image to change looks
+ * the same.
+ */
+bool manifest_is_seeded(const struct manifest *manifest);
+
 /* For people: why there is no telling what an incomplete one should be. */
 const char *manifest_why_incomplete(const struct manifest *manifest);
 

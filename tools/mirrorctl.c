@@ -22,6 +22,8 @@ const struct command_option command_options[] = {
 	{ "dry-run", OPTION_DRY_RUN, NULL, 0, "say what would be done, change nothing" },
 	{ "in-place", OPTION_IN_PLACE, NULL, 0,
 	  "write into the replica's files, without a journal" },
+	{ "since", OPTION_SINCE, "CHECKPOINT", offsetof(struct options, since),
+	  "DEST was copied by other means at that one, and is no replica yet" },
 	{ "keep", OPTION_KEEP, "N", offsetof(struct options, keep),
 	  "keep the last N checkpoints of the replica, 0: none but itself" },
 	{ "at", OPTION_AT, "CHECKPOINT", offsetof(struct options, at),
@@ -58,14 +60,15 @@ const struct command_option command_options[] = {
 const struct command commands[] = {
 	{ "sync", "SOURCE DEST", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_KEEP |
-		  OPTION_THREADS | OPTION_PROGRESS | OPTION_BWLIMIT | OPTION_LOCK_TIMEOUT |
-		  OPTION_CONFIG | OPTION_PRE_HOOK | OPTION_POST_HOOK | OPTION_FOLLOW |
-		  OPTION_INTERVAL,
+		  OPTION_SINCE | OPTION_THREADS | OPTION_PROGRESS | OPTION_BWLIMIT |
+		  OPTION_LOCK_TIMEOUT | OPTION_CONFIG | OPTION_PRE_HOOK | OPTION_POST_HOOK |
+		  OPTION_FOLLOW | OPTION_INTERVAL,
 	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
 	  "of a mirrorfs, or its source directory when nothing is mounted.  DEST is made if\n"
-	  "it doesn't exist; else it has to be empty, or a replica of SOURCE, or adopted.",
+	  "it doesn't exist; else it has to be empty, or a replica of SOURCE, or adopted; or,\n"
+	  "with --since, a copy of SOURCE as it was at that checkpoint.",
 	  cmd_sync },
 	{ "status", "DIRECTORY", 1, 1,
 	  OPTION_JSON | OPTION_PROMETHEUS | OPTION_WATCH | OPTION_INTERVAL, EXIT_USAGE,

@@ -5,6 +5,7 @@
 #include "tools/beneath.h"
 #include "tools/digests.h"
 #include "tools/fail.h"
+#include "tools/journal.h"
 #include "tools/replica.h"
 #include "tools/replica_place.h"
 #include "tools/stop.h"
@@ -84,8 +85,35 @@ int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct
 	return 0;
 }
 
+static bool has_state_of(const struct replica *replica, const char *name)
+{
+	char path[sizeof(BMF_STATE_DIR) + 32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), BMF_STATE_DIR "/%s", name);
+	return fstatat(replica->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* May it be a copy of the source that somebody made, so that only what is in it tells? */
+static int check_copied(const struct replica *replica, bool has_content, struct bmf_error *err)
+{
+	if (!has_content)
+		return fail_text(err, -ENODATA, "open destination", replica->path, NULL,
+				 "it is empty, so nobody has copied the source to it; is its disk "
+				 "mounted? if it is to be a new replica, sync without --since");
+	if (has_state_of(replica, BMF_STATE_NAME))
+		return fail_text(err, -EINVAL, "open destination", replica->path, NULL,
+				 "it has the state of a source; if it is a copy of one, remove "
+				 "its " BMF_STATE_DIR " first");
+	if (has_state_of(replica, JOURNAL_NAME))
+		return fail_text(err, -EINVAL, "open destination", replica->path, NULL,
+				 "it has an update of a replica that was never published, so it "
+				 "isn't just a copy; mirrorctl adopt");
+	return 0;
+}
+
 /* Reads the manifest, and decides whether the directory may become what we want. */
-static int read_replica(struct replica *replica, const struct bmf_uuid *source,
+static int read_replica(struct replica *replica, const struct bmf_uuid *source, bool copied,
 			struct bmf_error *err)
 {
 	char uuid[BMF_UUID_TEXT];
@@ -96,12 +124,14 @@ static int read_replica(struct replica *replica, const struct bmf_uuid *source,
 		r = has_content(replica->fd);
 		if (r < 0)
 			return fail_errno(err, r, "read destination", replica->path, NULL);
+		if (copied)
+			return check_copied(replica, r > 0, err);
 		if (r > 0)
 			return fail_text(
 				err, -ENOTEMPTY, "open destination", replica->path, NULL,
 				"not empty and not a replica; choose an empty directory, "
 				"or one that doesn't exist yet; or, if it is a copy of the "
-				"source: mirrorctl adopt");
+				"source: mirrorctl adopt, or, as at a named checkpoint: --since");
 		return 0;
 	}
 	if (r < 0)
@@ -206,32 +236,45 @@ static int check_only(const struct replica *replica, const struct bmf_uuid *only
 		replica->has_manifest ? ", but another one" : "; is its filesystem mounted?");
 }
 
+/* -1 in replica->fd: there is none, and none was made. */
+static int open_place(struct replica *replica, const struct source_view *view, bool make,
+		      bool copied, struct bmf_error *err)
+{
+	int r = replica_place_open(replica->path, view, make && !copied, &replica->fd, err);
+
+	if (r == 0 && copied && replica->fd < 0)
+		return fail_text(err, -ENOENT, "open destination", replica->path, NULL,
+				 "there is no such directory, so nobody has copied the source to "
+				 "it; if it is to be a new replica, sync without --since");
+	return r;
+}
+
 int replica_open(const char *path, const struct source_view *view, const struct bmf_uuid *source,
-		 const struct bmf_uuid *only, struct replica *ret, struct bmf_error *err)
+		 const struct replica_demand *demand, struct replica *ret, struct bmf_error *err)
 {
 	struct replica replica = { .path = path, .fd = -1 };
 	int r;
 
-	r = replica_place_open(path, view, !only, &replica.fd, err);
+	r = open_place(&replica, view, !demand->only, demand->copied, err);
 	if (r == 0 && replica.fd < 0)
 		return fail_errno(err, -ENOENT, "open destination", path, NULL);
 	if (r == 0)
 		r = set_label(&replica, err);
 	/* once before the lock, so that a refused directory stays as it is; once after */
 	if (r == 0)
-		r = read_replica(&replica, source, err);
+		r = read_replica(&replica, source, demand->copied, err);
 	if (r == 0)
-		r = check_only(&replica, only, err);
+		r = check_only(&replica, demand->only, err);
 	if (r == 0)
 		r = lock_replica(&replica, err);
 	if (r == 0) {
 		manifest_destroy(&replica.manifest);
 		replica.has_manifest = false;
-		r = read_replica(&replica, source, err);
+		r = read_replica(&replica, source, demand->copied, err);
 	}
 	if (r == 0)
-		r = check_only(&replica, only, err);
-	if (r == 0 && !replica.has_manifest)
+		r = check_only(&replica, demand->only, err);
+	if (r == 0 && !replica.has_manifest && !demand->copied)
 		r = make_manifest(&replica, source, err);
 	if (r < 0) {
 		replica_close(&replica);
@@ -258,15 +301,13 @@ static int read_alone(struct replica *replica, struct bmf_error *err)
 /* A copy of a source with its state would be taken for that source, if it were mounted. */
 static int read_any(struct replica *replica, struct bmf_error *err)
 {
-	struct stat st;
 	int r;
 
 	manifest_destroy(&replica->manifest);
 	replica->has_manifest = false;
 	r = replica_read_manifest(replica->fd, replica->path, &replica->manifest, err);
 	replica->has_manifest = r == 0;
-	if (r == -ENOENT &&
-	    fstatat(replica->fd, BMF_STATE_DIR "/" BMF_STATE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (r == -ENOENT && has_state_of(replica, BMF_STATE_NAME))
 		return fail_text(
 			err, -EINVAL, "adopt", replica->path, NULL,
 			"it is a source, or a copy of one with its state; if it is a copy, "
@@ -315,22 +356,41 @@ int replica_open_any(const char *path, struct replica *ret, struct bmf_error *er
 }
 
 int replica_look(const char *path, const struct source_view *view, const struct bmf_uuid *source,
-		 struct replica *ret, struct bmf_error *err)
+		 bool copied, struct replica *ret, struct bmf_error *err)
 {
 	struct replica replica = { .path = path, .fd = -1 };
 	int r;
 
-	r = replica_place_open(path, view, false, &replica.fd, err);
+	r = open_place(&replica, view, false, copied, err);
 	if (r == 0 && replica.fd >= 0) {
 		r = set_label(&replica, err);
 		if (r == 0)
-			r = read_replica(&replica, source, err);
+			r = read_replica(&replica, source, copied, err);
 	}
 	if (r < 0) {
 		replica_close(&replica);
 		return r;
 	}
 	*ret = replica;
+	return 0;
+}
+
+static void take_manifest(struct replica *replica, struct manifest *manifest)
+{
+	if (manifest == &replica->manifest)
+		return;
+	manifest_destroy(&replica->manifest);
+	replica->manifest = *manifest;
+	*manifest = (struct manifest){ 0 };
+}
+
+int replica_set(struct replica *replica, struct manifest *manifest, struct bmf_error *err)
+{
+	int r = manifest_sort(manifest);
+
+	if (r < 0)
+		return fail_errno(err, r, "open replica", replica->path, NULL);
+	take_manifest(replica, manifest);
 	return 0;
 }
 
@@ -353,11 +413,7 @@ int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_
 	}
 	if (r < 0)
 		return fail_errno(err, r, "save", replica->path, BMF_STATE_DIR "/" MANIFEST_NAME);
-	if (manifest != &replica->manifest) {
-		manifest_destroy(&replica->manifest);
-		replica->manifest = *manifest;
-		*manifest = (struct manifest){ 0 };
-	}
+	take_manifest(replica, manifest);
 	return 0;
 }
 

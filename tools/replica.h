@@ -23,16 +23,30 @@ struct replica {
 	bool has_manifest;
 };
 
+/* What DEST has to be, if it isn't to be just any replica, or a new one. */
+struct replica_demand {
+	/*
+	 * The UUID of one: nothing is made, and every other is refused, with -ENOENT if there is
+	 * none, -ESTALE if it is another.  NULL: any.
+	 */
+	const struct bmf_uuid *only;
+	/*
+	 * It may be a copy of the source that was made by other means.  Then a directory that has
+	 * files is let pass, without a manifest; and refused is one that has none, or doesn't
+	 * exist, or has the state of a source or what is left of a replica.
+	 */
+	bool copied;
+};
+
 /*
  * Opens DEST to be written to, for one sync at a time: makes the directory (not its
  * parents) and a manifest with a new UUID where there is none.  Refuses, with the way
  * out in the message, whatever must not be overwritten: a directory that overlaps the
  * source, a mirrorfs mount, one that has files and is no replica, a replica of another
- * source.  -EBUSY: another process has its lock.  With `only`, the UUID of a replica, nothing is
- * made, and every other is refused too: -ENOENT if there is none, -ESTALE if it is another.
+ * source.  -EBUSY: another process has its lock.
  */
 int replica_open(const char *path, const struct source_view *view, const struct bmf_uuid *source,
-		 const struct bmf_uuid *only, struct replica *ret, struct bmf_error *err);
+		 const struct replica_demand *demand, struct replica *ret, struct bmf_error *err);
 
 /*
  * Waits until nobody else has the lock of that replica, as far as that is known: it isn't taken.
@@ -54,13 +68,16 @@ int replica_open_any(const char *path, struct replica *ret, struct bmf_error *er
  * when the source has no UUID yet.
  */
 int replica_look(const char *path, const struct source_view *view, const struct bmf_uuid *source,
-		 struct replica *ret, struct bmf_error *err);
+		 bool copied, struct replica *ret, struct bmf_error *err);
 
 /* Reads the manifest of the directory open as fd.  -ENOENT: there is none (no message). */
 int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct bmf_error *err);
 
 /* Makes it the manifest, durably, and replica->manifest: *manifest is emptied. */
 int replica_save(struct replica *replica, struct manifest *manifest, struct bmf_error *err);
+
+/* The same in memory alone. */
+int replica_set(struct replica *replica, struct manifest *manifest, struct bmf_error *err);
 
 /* Opens the directory of its digests, and makes it if need be.  A descriptor, or -errno. */
 int replica_open_digests(const struct replica *replica);

@@ -284,9 +284,9 @@ static void print_where_it_is(const struct status *status, const char *path, FIL
 	else if (manifest->complete)
 		print_complete(status, out);
 	else
-		fprintf(out,
-			"incomplete: a sync that began at %s hasn't ended; the next one makes it "
-			"good\n",
+		fprintf(out, "incomplete: %s %s hasn't ended; the next one makes it good\n",
+			manifest_is_seeded(manifest) ? "the first sync, that began at"
+						     : "a sync that began at",
 			when);
 }
 

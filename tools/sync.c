@@ -4,7 +4,8 @@
  *
  * The replica is at checkpoint C, the source makes a new one, N.  In order:
  *
- *   Y0  what an earlier sync has committed in the replica is published (publish.c)
+ *   Y0  what an earlier sync has committed in the replica is published (publish.c); a directory
+ *       that is a copy of C becomes a replica that is at C, but incomplete (sync_seed.c)
  *   Y1  the source is told again that the replica is at C, if it doesn't know
  *   Y2  the replica's tree is read, then checkpoint N made, pending for the replica: from here
  *       on changes go to generation N.  Of a mounted source N is a snapshot too
@@ -285,6 +286,8 @@ static int run(struct sync *s, const char *source, const char *dest)
 		r = replica_read_tree(&s->replica, &s->dest, s->err);
 	if (r == 0 && stop_signal())
 		r = -ECANCELED;
+	if (r == 0 && sync_is_copy(s))
+		r = sync_seed(s, state);
 	if (r == 0)
 		r = sync_keep_begin(s, state);
 	if (r == 0)
@@ -295,6 +298,9 @@ static int run(struct sync *s, const char *source, const char *dest)
 		r = sync_note_full_copies(s);
 	if (r == 0)
 		r = s->options->dry_run ? sync_files(s) : carry_out(s, state);
+	if (r == 0 && state)
+		s->result->pair = (struct sync_pair){ .source = state->source,
+						      .replica = s->replica.manifest.replica };
 	bmf_state_free(state);
 	return r;
 }
@@ -357,6 +363,8 @@ static int sync_once(const char *source, const char *dest, const struct sync_opt
 static void carry_over(struct sync_result *first, struct sync_result *second)
 {
 	second->hook_failed |= first->hook_failed;
+	second->seeded |= first->seeded;
+	second->seeds += first->seeds;
 	for (size_t i = 0; i < first->nwarnings; i++)
 		if (!sync_has_warned(second, first->warnings[i]))
 			sync_warn(second, "%s", first->warnings[i]);

@@ -25,6 +25,7 @@ struct sync_options {
 	bool in_place; /* no journal: the replica itself is changed, and incomplete meanwhile */
 	bool keeps;    /* older checkpoints (checkpoints.h): the last `keep` of them, 0: none */
 	uint64_t keep;
+	const char *since; /* what DEST is a copy of, if it is no replica; see since.h; or NULL */
 	const char *pre_hook, *post_hook; /* see hooks.h; NULL: none */
 	bool mounted;			  /* a source that isn't is refused */
 	/*
@@ -46,7 +47,7 @@ struct sync_full_copy {
 
 struct sync_result {
 	bool dry_run;
-	struct sync_pair pair;		 /* as far as it got; of a dry run: none */
+	struct sync_pair pair;		 /* of one that succeeded */
 	uint64_t checkpoint;		 /* of a dry run: the number that it would get */
 	struct bmf_uuid checkpoint_uuid; /* of a dry run: none */
 	uint64_t from;			 /* 0: none, everything was copied in full */
@@ -56,6 +57,8 @@ struct sync_result {
 	uint64_t names_removed; /* of these: what the source hasn't */
 	char *first_removed;	/* one of them; owned */
 	bool adopted;		/* the replica was, and this is the first sync since */
+	bool seeded;		/* likewise, a copy became one, at the checkpoint `from`, */
+	uint64_t seeds;		/*   of so many images, whose files are believed */
 	uint64_t bytes_total, bytes_scanned, bytes_copied, bytes_zeroed;
 	uint64_t armed_bytes, crash_bytes, gate_ns, names_ns;
 	uint64_t frozen_ns;   /* from the end of the pre-hook to the start of the post-hook */

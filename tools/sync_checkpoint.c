@@ -38,7 +38,7 @@ static int check_dest_of_fresh(struct sync *s, const char *dest)
 	if (s->view.mount_fd >= 0 ||
 	    fstatat(s->view.fd, BMF_STATE_DIR, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	r = replica_look(dest, &s->view, NULL, &replica, s->err);
+	r = replica_look(dest, &s->view, NULL, s->options->since, &replica, s->err);
 	if (r == 0)
 		replica_close(&replica);
 	return r;
@@ -101,20 +101,21 @@ static int warn_of_journal(struct sync *s)
 int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *state)
 {
 	const struct bmf_uuid *source = state ? &state->source : NULL;
-	int r;
+	const struct sync_pair *pair = s->options->pair;
+	const struct replica_demand demand = { .only = pair ? &pair->replica : NULL,
+					       .copied = s->options->since && !pair };
+	int r = demand.copied ? sync_check_copy(s, dest, state) : 0;
 
+	if (r < 0)
+		return r;
 	if (s->options->dry_run) {
-		r = replica_look(dest, &s->view, source, &s->replica, s->err);
+		r = replica_look(dest, &s->view, source, demand.copied, &s->replica, s->err);
 		return r < 0 ? r : warn_of_journal(s);
 	}
-	r = replica_open(dest, &s->view, source,
-			 s->options->pair ? &s->options->pair->replica : NULL, &s->replica, s->err);
+	r = replica_open(dest, &s->view, source, &demand, &s->replica, s->err);
 	s->busy = r == -EBUSY;
-	if (r == 0) {
-		s->result->pair = (struct sync_pair){ .source = state->source,
-						      .replica = s->replica.manifest.replica };
+	if (r == 0)
 		r = sync_publish(s);
-	}
 	if (r < 0)
 		return r;
 	s->digests_fd = replica_open_digests(&s->replica);

@@ -96,7 +96,7 @@ static void begin_delta(struct sync *s)
 		return;
 	touched = checkpoints_touched(&s->replica, s->dest);
 	s->keep_delta = manifest->complete && !touched;
-	if (!manifest->complete)
+	if (!manifest->complete && !manifest_is_seeded(manifest))
 		sync_warn(s->result, "older checkpoints are lost: the replica was incomplete");
 	else if (touched)
 		sync_warn(s->result, "older checkpoints are lost: somebody changed '%s'",
