@@ -2,6 +2,7 @@
 /* store_names.c - what is in the directories of a store: sidecars and leftovers */
 #include "config.h"
 
+#include "bitmapfile/seal_mark.h"
 #include "bitmapfile/store_internal.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ void bmf_store_remove_leftovers(struct bmf_store *store)
 	/* by name: a source that is a replica too has files of that one beside its state */
 	remove_leftover(store->io, store->dir_fd, BMF_STATE_NAME BMF_TEMP_SUFFIX);
 	remove_leftover(store->io, store->dir_fd, BMF_SESSIONS_NAME BMF_TEMP_SUFFIX);
+	remove_leftover(store->io, store->dir_fd, BMF_SEAL_NAME BMF_TEMP_SUFFIX);
 	store->io->each_name(store->io, store->bitmaps_fd, visit_bitmaps, store);
 }
 
