@@ -56,6 +56,9 @@ struct mfs_control_info {
 	struct bmf_uuid instant; /* out: the token of the last COMMIT that had its instant */
 };
 
+/* The source was switched over: every change gives EROFS, see MFS_CONTROL_SEAL. */
+#define MFS_INFO_SEALED 4u
+
 /*
  * A rollover.  When it returns, all bits before the checkpoint are in the sidecars.
  * ETIMEDOUT: a write has been in flight for too long, no checkpoint was made.
@@ -210,6 +213,42 @@ struct mfs_control_snapshot_release {
 	uint64_t offset, nbytes; /* in */
 };
 
+/*
+ * All that changes the source, writes, sizes, names and metadata, waits from when this returns, for
+ * timeout_ms at most; 0 lets all go on.  So does closing the descriptor that it was asked on, also
+ * by the death of its process; but where 64 asynchronous writes wait, the kernel doesn't tell of
+ * that, and only the end of the time does.
+ *
+ * EBUSY: somebody else holds it; EROFS: it is sealed; ETIMEDOUT: a change in flight did not come
+ * back.
+ */
+struct mfs_control_hold {
+	uint32_t version;    /* in */
+	uint32_t timeout_ms; /* in: MFS_HOLD_MAX_MS at most */
+};
+
+#define MFS_HOLD_MAX_MS 600000u
+
+/*
+ * On the descriptor of a HOLD: the replica is durable at the checkpoint, which was made after
+ * the source was held.  When it returns, the source's mark (bitmapfile/seal_mark.h) is durable, and
+ * whatever waits, and comes later, gets EROFS, also after the next mount.  On failure all go on.
+ * ETIMEDOUT: the time was over before, so the replica may lack something; EUSERS: likewise, as too
+ * many had to wait; ESTALE: nothing was held, or the checkpoint is older than that.
+ *
+ * With UNDO, which needs no hold, the mark is removed, and changes go on; EINVAL: it isn't sealed.
+ */
+#define MFS_SEAL_UNDO 1u
+
+struct mfs_control_seal {
+	uint32_t version;	       /* in */
+	uint32_t flags;		       /* in: MFS_SEAL_... */
+	struct bmf_uuid replica;       /* in */
+	struct bmf_uuid uuid;	       /* in: of the checkpoint */
+	uint64_t number;	       /* in */
+	char label[MFS_CONTROL_LABEL]; /* in: where the replica is, NUL-terminated */
+};
+
 #define MFS_CONTROL_INFO _IOR('m', 1, struct mfs_control_info)
 #define MFS_CONTROL_COMMIT _IOWR('m', 2, struct mfs_control_commit)
 #define MFS_CONTROL_ARRIVED _IOW('m', 3, struct mfs_control_arrived)
@@ -220,6 +259,8 @@ struct mfs_control_snapshot_release {
 #define MFS_CONTROL_SNAPSHOT_IMAGES _IOWR('m', 11, struct mfs_control_snapshot_images)
 #define MFS_CONTROL_FORGET _IOW('m', 10, struct mfs_control_forget)
 #define MFS_CONTROL_CHECKPOINT_NAME _IOW('m', 12, struct mfs_control_checkpoint_name)
+#define MFS_CONTROL_HOLD _IOW('m', 13, struct mfs_control_hold)
+#define MFS_CONTROL_SEAL _IOW('m', 14, struct mfs_control_seal)
 
 /*
  * The others are for a regular file.  SUSPECT, also of one in a snapshot: an fsync of the image

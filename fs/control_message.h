@@ -22,6 +22,8 @@ union mfs_control_message {
 	struct mfs_control_forget forget;
 	struct mfs_control_checkpoint_name checkpoint_name;
 	struct mfs_control_flush flush;
+	struct mfs_control_hold hold;
+	struct mfs_control_seal seal;
 	struct mfs_control_snapshot_delete snapshot_delete;
 	struct mfs_control_snapshot_info snapshot_info;
 	struct mfs_control_snapshot_images snapshot_images;

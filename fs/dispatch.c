@@ -4,7 +4,8 @@
  *
  * The number of the inode says to which.  A request on two inodes is one of either only
  * if both are; between them it is as between two filesystems (EXDEV), which makes programs copy.
- * What the snapshots have no function for is a change: EROFS.
+ * What the snapshots have no function for is a change: EROFS.  What changes the live tree says so
+ * here, so that it waits, or is refused, while the source is held or sealed (seal.h).
  *
  * None may be answered ENOSYS: from that the kernel concludes that it need not ask again, whatever
  * the inode.
@@ -14,8 +15,10 @@
 #include "fs/dispatch.h"
 
 #include "fs/ops_snapshot.h"
+#include "fs/seal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 static const struct fuse_lowlevel_ops *ops_of(fuse_ino_t ino)
 {
@@ -34,35 +37,60 @@ static const struct fuse_lowlevel_ops *ops_of(fuse_ino_t ino)
 			mfs_reply(req, -EROFS);                    \
 	}
 
-/* Likewise by `ino` and `other`. */
-#define PASS_BOTH(op, parameters, arguments)                       \
-	static void pass_##op parameters                           \
-	{                                                          \
-		const struct fuse_lowlevel_ops *ops = ops_of(ino); \
-                                                                   \
-		if (ops != ops_of(other))                          \
-			mfs_reply(req, -EXDEV);                    \
-		else if (ops->op)                                  \
-			ops->op arguments;                         \
-		else                                               \
-			mfs_reply(req, -EROFS);                    \
+/*
+ * A change.  Answered or not, it has been made when the seal is left: who holds the source
+ * finds all that was acknowledged done.
+ */
+#define CHANGE(req, call)                                \
+	do {                                             \
+		struct mfs *fs = mfs_of(req);            \
+		int entered = mfs_seal_enter(&fs->seal); \
+                                                         \
+		if (entered < 0) {                       \
+			mfs_reply(req, entered);         \
+			break;                           \
+		}                                        \
+		call;                                    \
+		mfs_seal_leave(&fs->seal);               \
+	} while (0)
+
+#define PASS_CHANGE(op, parameters, arguments)             \
+	static void pass_##op parameters                   \
+	{                                                  \
+		if (mfs_is_snapshot(ino))                  \
+			mfs_reply(req, -EROFS);            \
+		else                                       \
+			CHANGE(req, mfs_ops.op arguments); \
+	}
+
+#define PASS_CHANGE_OF_BOTH(op, parameters, arguments)              \
+	static void pass_##op parameters                            \
+	{                                                           \
+		if (mfs_is_snapshot(ino) != mfs_is_snapshot(other)) \
+			mfs_reply(req, -EXDEV);                     \
+		else if (mfs_is_snapshot(ino))                      \
+			mfs_reply(req, -EROFS);                     \
+		else                                                \
+			CHANGE(req, mfs_ops.op arguments);          \
 	}
 
 PASS(lookup, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
 PASS(getattr, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
-PASS(setattr,
-     (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid, struct fuse_file_info *fi),
-     (req, ino, attr, valid, fi))
+PASS_CHANGE(setattr,
+	    (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
+	     struct fuse_file_info *fi),
+	    (req, ino, attr, valid, fi))
 PASS(statfs, (fuse_req_t req, fuse_ino_t ino), (req, ino))
 PASS(readlink, (fuse_req_t req, fuse_ino_t ino), (req, ino))
 
 PASS(getxattr, (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size),
      (req, ino, name, size))
 PASS(listxattr, (fuse_req_t req, fuse_ino_t ino, size_t size), (req, ino, size))
-PASS(setxattr,
-     (fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags),
-     (req, ino, name, value, size, flags))
-PASS(removexattr, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
+PASS_CHANGE(setxattr,
+	    (fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+	     int flags),
+	    (req, ino, name, value, size, flags))
+PASS_CHANGE(removexattr, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
 
 PASS(opendir, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
 PASS(readdir,
@@ -75,28 +103,44 @@ PASS(releasedir, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (r
 PASS(fsyncdir, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi),
      (req, ino, datasync, fi))
 
-PASS(mknod, (fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mode, dev_t rdev),
-     (req, ino, name, mode, rdev))
-PASS(mkdir, (fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mode), (req, ino, name, mode))
-PASS(symlink, (fuse_req_t req, const char *target, fuse_ino_t ino, const char *name),
-     (req, target, ino, name))
-PASS_BOTH(link, (fuse_req_t req, fuse_ino_t ino, fuse_ino_t other, const char *name),
-	  (req, ino, other, name))
-PASS(unlink, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
-PASS(rmdir, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
-PASS_BOTH(rename,
-	  (fuse_req_t req, fuse_ino_t ino, const char *name, fuse_ino_t other, const char *newname,
-	   unsigned int flags),
-	  (req, ino, name, other, newname, flags))
+PASS_CHANGE(mknod, (fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mode, dev_t rdev),
+	    (req, ino, name, mode, rdev))
+PASS_CHANGE(mkdir, (fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mode),
+	    (req, ino, name, mode))
+PASS_CHANGE(symlink, (fuse_req_t req, const char *target, fuse_ino_t ino, const char *name),
+	    (req, target, ino, name))
+PASS_CHANGE_OF_BOTH(link, (fuse_req_t req, fuse_ino_t ino, fuse_ino_t other, const char *name),
+		    (req, ino, other, name))
+PASS_CHANGE(unlink, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
+PASS_CHANGE(rmdir, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
+PASS_CHANGE_OF_BOTH(rename,
+		    (fuse_req_t req, fuse_ino_t ino, const char *name, fuse_ino_t other,
+		     const char *newname, unsigned int flags),
+		    (req, ino, name, other, newname, flags))
 
-PASS(create,
-     (fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mode, struct fuse_file_info *fi),
-     (req, ino, name, mode, fi))
+PASS_CHANGE(create,
+	    (fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mode,
+	     struct fuse_file_info *fi),
+	    (req, ino, name, mode, fi))
 #if HAVE_FUSE_TMPFILE
-PASS(tmpfile, (fuse_req_t req, fuse_ino_t ino, mode_t mode, struct fuse_file_info *fi),
-     (req, ino, mode, fi))
+PASS_CHANGE(tmpfile, (fuse_req_t req, fuse_ino_t ino, mode_t mode, struct fuse_file_info *fi),
+	    (req, ino, mode, fi))
 #endif
-PASS(open, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
+
+/* Who opens an image to write to it hears at once that he can't, and not from his first write. */
+static void pass_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	bool live = !mfs_is_snapshot(ino);
+
+	if (live && (fi->flags & O_TRUNC))
+		CHANGE(req, mfs_ops.open(req, ino, fi));
+	else if (live && (fi->flags & O_ACCMODE) != O_RDONLY &&
+		 mfs_seal_is_sealed(&mfs_of(req)->seal))
+		mfs_reply(req, -EROFS);
+	else
+		ops_of(ino)->open(req, ino, fi);
+}
+
 PASS(release, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
 PASS(flush, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
 PASS(fsync, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi),
@@ -104,21 +148,21 @@ PASS(fsync, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info
 
 PASS(read, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi),
      (req, ino, size, offset, fi))
-PASS(write,
-     (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
-      struct fuse_file_info *fi),
-     (req, ino, buf, size, offset, fi))
-PASS(fallocate,
-     (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
-      struct fuse_file_info *fi),
-     (req, ino, mode, offset, length, fi))
+PASS_CHANGE(write,
+	    (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
+	     struct fuse_file_info *fi),
+	    (req, ino, buf, size, offset, fi))
+PASS_CHANGE(fallocate,
+	    (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+	     struct fuse_file_info *fi),
+	    (req, ino, mode, offset, length, fi))
 PASS(lseek, (fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi),
      (req, ino, offset, whence, fi))
-PASS_BOTH(copy_file_range,
-	  (fuse_req_t req, fuse_ino_t ino, off_t offset, struct fuse_file_info *fi,
-	   fuse_ino_t other, off_t offset_out, struct fuse_file_info *fi_out, size_t size,
-	   int flags),
-	  (req, ino, offset, fi, other, offset_out, fi_out, size, flags))
+PASS_CHANGE_OF_BOTH(copy_file_range,
+		    (fuse_req_t req, fuse_ino_t ino, off_t offset, struct fuse_file_info *fi,
+		     fuse_ino_t other, off_t offset_out, struct fuse_file_info *fi_out, size_t size,
+		     int flags),
+		    (req, ino, offset, fi, other, offset_out, fi_out, size, flags))
 PASS(ioctl,
      (fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg, struct fuse_file_info *fi,
       unsigned int flags, const void *in_buf, size_t in_nbytes, size_t out_nbytes),

@@ -6,6 +6,7 @@
  * down after the last.  Lock order, outermost first:
  *
  *   rollover (one at a time)
+ *   seal (entered by changes, with nothing held; it is held with rollover, or in no lock at all)
  *   namespace (shared by changes of names and metadata, exclusive for a snapshot's beginning)
  *   handle->lock (of a directory stream, or of a handle's second descriptor)
  *   snapshots->going (one that lets deleted snapshots go)
@@ -25,6 +26,7 @@
 #include "fs/handle.h"
 #include "fs/loop.h"
 #include "fs/node.h"
+#include "fs/seal.h"
 #include "fs/snapshot.h"
 
 #include <pthread.h>
@@ -43,6 +45,7 @@ struct mfs {
 	bool session_in_use;	   /* at the end: by a thread that hangs in the kernel */
 	bool initialized;	   /* set by INIT: kernel and libfuse have agreed */
 	bool direct_io_mixes;	   /* set by INIT: see mfs_handle_direct_io() */
+	struct mfs_seal seal;
 	struct mfs_gate gate;
 	struct mfs_nodes nodes;
 	struct mfs_handles handles;

@@ -50,7 +50,7 @@ static _Thread_local unsigned int my_shard;
 /* The phase that this thread was counted in when it entered. */
 static _Thread_local unsigned int my_phase;
 
-static struct mfs_gate_shard *shard_of_thread(struct mfs_gate *gate)
+unsigned int mfs_gate_shard(void)
 {
 	static atomic_uint next;
 
@@ -58,7 +58,12 @@ static struct mfs_gate_shard *shard_of_thread(struct mfs_gate *gate)
 	if (my_shard == 0)
 		my_shard = 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) %
 				       MFS_GATE_SHARDS;
-	return &gate->shards[my_shard - 1];
+	return my_shard - 1;
+}
+
+static struct mfs_gate_shard *shard_of_thread(struct mfs_gate *gate)
+{
+	return &gate->shards[mfs_gate_shard()];
 }
 
 void mfs_gate_init(struct mfs_gate *gate)

@@ -42,6 +42,9 @@ void mfs_gate_init(struct mfs_gate *gate);
 /* Nobody may be inside or waiting. */
 void mfs_gate_destroy(struct mfs_gate *gate);
 
+/* In which of MFS_GATE_SHARDS places the calling thread counts; for its whole life. */
+unsigned int mfs_gate_shard(void);
+
 void mfs_gate_enter(struct mfs_gate *gate);
 void mfs_gate_leave(struct mfs_gate *gate);
 

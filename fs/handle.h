@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct mfs;
@@ -37,6 +38,8 @@ struct mfs_handle {
 	struct dirent *pending;	    /* was read but did not fit into the last reply */
 	off_t offset;		    /* of the next entry to be read */
 	atomic_bool owns_snapshots; /* they go with it */
+	atomic_bool holds;	    /* the source's changes (seal.h); that ends with it */
+	uint64_t held_generation;   /* of the source, then; by who holds it */
 };
 
 struct mfs_handles {

@@ -20,6 +20,7 @@
 #include "fs/mounts.h"
 #include "fs/options.h"
 #include "fs/places.h"
+#include "fs/switchover.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -224,6 +225,7 @@ static void end_serving(void *arg)
 	struct mfs *fs = arg;
 
 	mfs_dentries_stop(fs->dentries);
+	mfs_seal_release(&fs->seal, NULL); /* who waits there would be waited for */
 }
 
 /* Mounted: serves until the session ends. */
@@ -279,6 +281,7 @@ static int init(struct mfs *fs, struct fuse_session *session, int source_fd)
 		return r;
 	}
 	mfs_handles_init(&fs->handles);
+	mfs_seal_init(&fs->seal);
 	mfs_gate_init(&fs->gate);
 	pthread_mutex_init(&fs->rollover, NULL);
 	pthread_mutex_init(&fs->instant_lock, NULL);
@@ -309,6 +312,7 @@ static int finish(struct mfs *fs, const struct mfs_options *options)
 	pthread_mutex_destroy(&fs->instant_lock);
 	pthread_mutex_destroy(&fs->rollover);
 	mfs_gate_destroy(&fs->gate);
+	mfs_seal_destroy(&fs->seal);
 	return r;
 }
 
@@ -329,6 +333,7 @@ static int run_session(struct mfs *fs, struct fuse_session *session,
 	r = open_source(fs, options);
 	mfs_snapshots_open(fs, &snapshots_options);
 	if (r == 0) {
+		mfs_switchover_begin(fs, options->source);
 		r = mount_session(session, options->mountpoint);
 		mounted = r == 0;
 	}

@@ -7,6 +7,7 @@
 #include "fs/ops_snapshot.h"
 #include "fs/rollover.h"
 #include "fs/snapshot_image.h"
+#include "fs/switchover.h"
 
 #include <errno.h>
 #include <string.h>
@@ -55,7 +56,8 @@ static int do_info(struct mfs *fs, struct mfs_control_info *info)
 		.source_dev = st.st_dev,
 		.source_ino = st.st_ino,
 		.flags = (fs->source ? 0 : MFS_INFO_READ_ONLY) |
-			 (fs->notrack ? MFS_INFO_NOTRACK : 0),
+			 (fs->notrack ? MFS_INFO_NOTRACK : 0) |
+			 (mfs_seal_is_sealed(&fs->seal) ? MFS_INFO_SEALED : 0),
 	};
 	pthread_mutex_lock(&fs->instant_lock);
 	info->instant = fs->instant;
@@ -164,6 +166,10 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 		return bmf_source_forget(fs->source, &message->forget.replica);
 	case MFS_CONTROL_CHECKPOINT_NAME:
 		return do_checkpoint_name(fs, &message->checkpoint_name);
+	case MFS_CONTROL_HOLD:
+		return mfs_switchover_hold(fs, handle, &message->hold);
+	case MFS_CONTROL_SEAL:
+		return mfs_switchover_seal(fs, handle, &message->seal);
 	case MFS_CONTROL_SNAPSHOT_DELETE:
 		return do_snapshot_delete(fs, &message->snapshot_delete);
 	case MFS_CONTROL_SNAPSHOT_INFO:
@@ -178,9 +184,10 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 static bool is_known(unsigned int cmd)
 {
 	return cmd == MFS_CONTROL_INFO || cmd == MFS_CONTROL_COMMIT || cmd == MFS_CONTROL_ARRIVED ||
-	       cmd == MFS_CONTROL_FORGET || cmd == MFS_CONTROL_FLUSH ||
-	       cmd == MFS_CONTROL_CHECKPOINT_NAME || cmd == MFS_CONTROL_SNAPSHOT_DELETE ||
-	       cmd == MFS_CONTROL_SNAPSHOT_INFO || cmd == MFS_CONTROL_SNAPSHOT_IMAGES;
+	       cmd == MFS_CONTROL_FORGET || cmd == MFS_CONTROL_HOLD || cmd == MFS_CONTROL_SEAL ||
+	       cmd == MFS_CONTROL_FLUSH || cmd == MFS_CONTROL_CHECKPOINT_NAME ||
+	       cmd == MFS_CONTROL_SNAPSHOT_DELETE || cmd == MFS_CONTROL_SNAPSHOT_INFO ||
+	       cmd == MFS_CONTROL_SNAPSHOT_IMAGES;
 }
 
 void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,

@@ -46,6 +46,8 @@ void mfs_op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	(void)ino;
 	if (atomic_load(&handle->owns_snapshots))
 		mfs_snapshots_disown(fs, handle);
+	if (atomic_load(&handle->holds))
+		mfs_seal_release(&fs->seal, handle);
 	mfs_handle_close(fs, handle);
 	mfs_reply(req, 0);
 }
