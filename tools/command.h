@@ -34,6 +34,8 @@
 #define OPTION_LOCK_TIMEOUT (1u << 23)
 #define OPTION_FOLLOW (1u << 24)
 #define OPTION_INTERVAL (1u << 25)
+#define OPTION_TIMEOUT (1u << 26)
+#define OPTION_UNDO (1u << 27)
 
 /* Exit codes; mirrorctl(8) lists them. */
 #define EXIT_SAME 0
@@ -51,7 +53,7 @@
 struct options {
 	unsigned int given; /* OPTION_ bits */
 	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config, *since, *svg;
-	const char *png, *progress, *lock_timeout, *interval, *bwlimit;
+	const char *png, *progress, *lock_timeout, *interval, *bwlimit, *timeout;
 };
 
 struct command {
@@ -116,6 +118,8 @@ int cmd_restore(const struct command *command, char *const args[], const struct 
 int cmd_scrub(const struct command *command, char *const args[], const struct options *options);
 int cmd_snapshot(const struct command *command, char *const args[], const struct options *options);
 int cmd_checkpoint(const struct command *command, char *const args[],
+		   const struct options *options);
+int cmd_switchover(const struct command *command, char *const args[],
 		   const struct options *options);
 int cmd_verify(const struct command *command, char *const args[], const struct options *options);
 int cmd_help(const struct command *command, char *const args[], const struct options *options);

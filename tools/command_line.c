@@ -70,10 +70,10 @@ int command_duration(const struct command *command, const char *option, const ch
 		*ret_ms = value * unit;
 		return 0;
 	}
-	output_error("%s: --%s takes a time such as 30s, 5m or 1h, from %llu ms to %llu h, not "
-		     "'%s'; see mirrorctl help %s",
+	output_error("%s: --%s takes a time such as 30s or 5m, from %llums to %llum, not '%s'; see "
+		     "mirrorctl help %s",
 		     command->name, option, (unsigned long long)min_ms,
-		     (unsigned long long)max_ms / 3600000, text_quote(text, name, sizeof(name)),
+		     (unsigned long long)max_ms / 60000, text_quote(text, name, sizeof(name)),
 		     command->name);
 	return -EINVAL;
 }

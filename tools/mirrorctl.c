@@ -43,6 +43,9 @@ const struct command_option command_options[] = {
 	{ "follow", OPTION_FOLLOW, NULL, 0, "sync again and again, until a signal ends it" },
 	{ "interval", OPTION_INTERVAL, "TIME", offsetof(struct options, interval),
 	  "with --follow (30s) or --watch (2s): from one to the next, such as 10s, 5m" },
+	{ "timeout", OPTION_TIMEOUT, "TIME", offsetof(struct options, timeout),
+	  "hold writes no longer than that, such as 10s, 1m (30s)" },
+	{ "undo", OPTION_UNDO, NULL, 0, "let the source be written to again" },
 	{ "config", OPTION_CONFIG, "FILE", offsetof(struct options, config),
 	  "arguments, and options that aren't given, see mirrorfs.conf(5)" },
 	{ "checkpoint", OPTION_CHECKPOINT, NULL, 0,
@@ -138,6 +141,14 @@ const struct command commands[] = {
 	  "delete SOURCE NAME  takes the name away, so that nothing is kept for it\n\n"
 	  "Hooks and --quiet are for create.",
 	  cmd_checkpoint },
+	{ "switchover", "SOURCE [DEST]", 1, 2,
+	  OPTION_JSON | OPTION_QUIET | OPTION_THREADS | OPTION_TIMEOUT | OPTION_UNDO, EXIT_USAGE,
+	  "make the last sync, after which guests can go on from the replica",
+	  "Brings the replica DEST up to date, then once more while all writes to SOURCE are\n"
+	  "held, and leaves SOURCE read-only, also when it is mounted again: what was held, and\n"
+	  "comes later, fails with EROFS.  If anything fails, guests go on as before.  With\n"
+	  "--undo, and without DEST, SOURCE can be written to again.",
+	  cmd_switchover },
 	{ "verify", "SOURCE DEST", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_DEEP | OPTION_THREADS | OPTION_PROGRESS |
 		  OPTION_BWLIMIT,

@@ -198,6 +198,7 @@ static int read_source(struct status *status, struct source_view *view, struct b
 	status->is_source = true;
 	status->mounted = view->mount_fd >= 0;
 	status->pid = view->info.pid;
+	status->is_sealed = bmf_seal_load(&bmf_io_posix, view->fd, &status->seal, NULL) != -ENOENT;
 	return read_images(status, view, err);
 }
 
@@ -283,6 +284,7 @@ void status_destroy(struct status *status)
 	free(status->images);
 	replicas_destroy(&status->replicas);
 	points_destroy(&status->points);
+	bmf_seal_destroy(&status->seal);
 	bmf_state_free(status->state);
 	manifest_destroy(&status->manifest);
 	checkpoints_destroy(&status->kept);

@@ -14,6 +14,7 @@
 
 #include "bitmapfile/error.h"
 #include "bitmapfile/reason.h"
+#include "bitmapfile/seal_mark.h"
 #include "bitmapfile/state.h"
 
 #include <stdbool.h>
@@ -39,6 +40,8 @@ struct status {
 	size_t nimages, room;
 	struct replicas replicas; /* of a source */
 	struct points points;	  /* likewise */
+	bool is_sealed;		  /* it was switched over: read-only */
+	struct bmf_seal seal;	  /* then; without a label if it can't be read */
 
 	bool is_replica;
 	struct manifest manifest; /* of a replica */

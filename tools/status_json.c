@@ -5,6 +5,7 @@
 #include "tools/checkpoints_show.h"
 #include "tools/json.h"
 #include "tools/replicas_json.h"
+#include "tools/seal_show.h"
 #include "tools/status_show.h"
 #include "tools/status_warnings.h"
 
@@ -60,6 +61,7 @@ static json_t *source_json(const struct status *status)
 	json_object_set_new(object, "images", images);
 	json_object_set_new(object, "checkpoints", checkpoints_json(status->state));
 	json_object_set_new(object, "replicas", replicas_json(&status->replicas, status->time_ns));
+	seal_show_json(object, status);
 	return object;
 }
 

@@ -9,6 +9,7 @@
 
 #include "tools/checkpoints_show.h"
 #include "tools/full.h"
+#include "tools/seal_show.h"
 #include "tools/status_images.h"
 #include "tools/status_show.h"
 #include "tools/status_warnings.h"
@@ -174,6 +175,7 @@ static void print_head(const struct shown *shown, FILE *out)
 		fprintf(out, ", %zu warning%s", shown->warnings->n,
 			shown->warnings->n == 1 ? "" : "s");
 	fputc('\n', out);
+	seal_show_text(status, out);
 }
 
 static int print_above(const struct shown *shown, FILE *out)

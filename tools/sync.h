@@ -28,6 +28,7 @@ struct sync_options {
 	const char *since; /* what DEST is a copy of, if it is no replica; see since.h; or NULL */
 	const char *pre_hook, *post_hook; /* see hooks.h; NULL: none */
 	bool mounted;			  /* a source that isn't is refused */
+	bool switching;			  /* the source has its mark because of this sync */
 	/*
 	 * NULL: whoever is there.  Else nothing is made where one of them is not, such as in the
 	 * empty directory on which the replica's filesystem used to be mounted.

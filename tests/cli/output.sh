@@ -94,4 +94,7 @@ if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
 	unmount s
 fi
 "$MIRRORCTL" map --json s a | fields_of map 'keys[], (.since | keys[]), (.extents[0] | keys[])'
+"$MIRRORCTL" switchover --json s switched | fields_of switchover
+"$MIRRORCTL" status --json s | fields_of status '.source.sealed | keys[]'
+"$MIRRORCTL" switchover --undo --json s | fields_of switchover
 "$MIRRORCTL" adopt --json d | fields_of adopt

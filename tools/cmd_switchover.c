@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd_switchover.c - mirrorctl switchover: calls the engine and says what it did */
+#include "config.h"
+
+#include "fs/control.h"
+#include "tools/cmd_sync.h"
+#include "tools/command.h"
+#include "tools/fail.h"
+#include "tools/json.h"
+#include "tools/output.h"
+#include "tools/stop.h"
+#include "tools/switchover.h"
+#include "tools/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TIMEOUT_DEFAULT "30s"
+#define TIMEOUT_MIN_MS 100
+
+/* The document is the last one's, and names of images that were copied in full are news (I4). */
+static void on_synced(void *arg, const struct sync_result *result)
+{
+	const struct options *options = arg;
+
+	for (size_t i = 0; i < result->nwarnings; i++)
+		if (!(options->given & (OPTION_JSON | OPTION_QUIET)))
+			output_error("warning: %s", result->warnings[i]);
+	if (!(options->given & (OPTION_JSON | OPTION_QUIET)) && sync_result_is_full(result))
+		cmd_sync_print_full_copies(result);
+}
+
+static int print_json(const struct switchover_result *result)
+{
+	json_t *document = json_object();
+
+	json_put_bool(document, "sealed", true);
+	json_put_checkpoint(document, "checkpoint", result->checkpoint, &result->checkpoint_uuid);
+	json_put_uuid(document, "source", &result->pair.source);
+	json_put_uuid(document, "replica", &result->pair.replica);
+	json_put_bool(document, "mounted", result->mounted);
+	json_put_number(document, "syncs", result->nsyncs);
+	json_object_set_new(document, "held_ms", json_real(result->held_seconds * 1e3));
+	return json_print(document);
+}
+
+static int print_text(char *const args[], const struct switchover_result *result)
+{
+	char source[TEXT_NAME], dest[TEXT_NAME], held[TEXT_DURATION];
+
+	text_quote(args[0], source, sizeof(source));
+	text_quote(args[1], dest, sizeof(dest));
+	printf("switched over: '%s' is at checkpoint %llu, and '%s' was not written to after that, "
+	       "and is read-only now\n",
+	       dest, (unsigned long long)result->checkpoint, source);
+	if (result->mounted)
+		printf("writes had been held for %s\n", text_duration(result->held_seconds, held));
+	return output_finish();
+}
+
+static int print_undone(const char *source, const struct options *options)
+{
+	json_t *document;
+	char name[TEXT_NAME];
+
+	if (options->given & OPTION_JSON) {
+		document = json_object();
+		json_put_bool(document, "sealed", false);
+		return json_print(document);
+	}
+	if (options->given & OPTION_QUIET)
+		return 0;
+	printf("undone: '%s' can be written to again\n", text_quote(source, name, sizeof(name)));
+	return output_finish();
+}
+
+/* r of the output: the deed is done. */
+static int finish(int r)
+{
+	if (r < 0)
+		output_error("write to standard output: %s; all the rest is done", fail_reason(r));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int switch_over(char *const args[], const struct options *options,
+		       const struct switchover_options *switchover_options)
+{
+	struct switchover_result result;
+	struct bmf_error err = { 0 };
+	int r = switchover_run(args[0], args[1], switchover_options, &result, &err);
+
+	if (r < 0)
+		return output_failure("switch over", args[0], "guests go on from there",
+				      EXIT_FAILURE, r, &err);
+	if (options->given & OPTION_JSON)
+		return finish(print_json(&result));
+	return finish(options->given & OPTION_QUIET ? 0 : print_text(args, &result));
+}
+
+static int undo(const char *source, const struct options *options)
+{
+	struct bmf_error err = { 0 };
+	int r = switchover_undo(source, &err);
+
+	if (r < 0)
+		return output_failure("undo switchover of", source, NULL, EXIT_FAILURE, r, &err);
+	return finish(print_undone(source, options));
+}
+
+int cmd_switchover(const struct command *command, char *const args[], const struct options *options)
+{
+	struct sync_options sync_options = { 0 };
+	struct switchover_options switchover_options = { .sync = &sync_options,
+							 .synced = on_synced,
+							 .arg = (void *)options };
+	bool undoes = options->given & OPTION_UNDO;
+
+	if (undoes != !args[1]) {
+		output_error("%s: %s; see mirrorctl help %s", command->name,
+			     undoes ? "--undo takes SOURCE alone" : "DEST is missing",
+			     command->name);
+		return EXIT_USAGE;
+	}
+	if (command_duration(command, "timeout",
+			     options->timeout ? options->timeout : TIMEOUT_DEFAULT, TIMEOUT_MIN_MS,
+			     MFS_HOLD_MAX_MS, &switchover_options.timeout_ms) < 0 ||
+	    command_threads(command, options, &sync_options.threads) < 0)
+		return EXIT_USAGE;
+	stop_catch();
+	return undoes ? undo(args[0], options) : switch_over(args, options, &switchover_options);
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * switchover.c - the last sync of a source, after which it is read-only
+ *
+ *   W1  syncs with guests running, until one is short, so that the last one will be
+ *   W2  what programs have changed in mappings is written
+ *   W3  all changes are held; those in flight have come back
+ *   W4  the last sync: to a checkpoint of what can't change
+ *   W5  with the replica locked, the mark is made, then all that waits is refused (fs/switchover.c)
+ *
+ * Whatever fails before W5, the hold is let go and guests go on; so it is if mirrorctl is killed,
+ * as it belongs to a descriptor.  The replica is locked in W5 so that no other sync to it is under
+ * way when the mark is made, and every later one sees that: or it would bring what guests have
+ * written to the replica by then back to what the source had (sync_checkpoint.c).
+ *
+ * Of a source that isn't mounted nothing changes anyhow; but it might be mounted while the
+ * last sync runs.  So there the mark comes first, W5 before W4, says so, and is taken back if that
+ * fails.
+ */
+#include "config.h"
+
+#include "tools/switchover.h"
+
+#include "tools/fail.h"
+#include "tools/replica.h"
+#include "tools/source_seal.h"
+#include "tools/stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Syncs before the last one, at most, and how short one is to be that is followed by it. */
+#define ROUNDS_MAX 3
+#define ROUND_SHORT_SECONDS 1.0
+
+/* Who syncs to the replica just now, as a follower does, will have ended soon. */
+#define BUSY_PATIENCE_MS 10000
+#define BUSY_PAUSE_MS 100
+
+struct switchover {
+	const char *source, *dest;
+	const struct switchover_options *options;
+	struct source_view view;
+	struct switchover_result *result;
+	struct bmf_error *err;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Is it worth another try, and has there been a pause before it? */
+static bool was_busy(int r, uint64_t until_ms)
+{
+	if (r != -EBUSY || stop_signal() || now_ms() >= until_ms)
+		return false;
+	stop_wait(BUSY_PAUSE_MS);
+	return true;
+}
+
+static void note(struct switchover *s, const struct sync_result *result)
+{
+	s->result->pair = result->pair;
+	s->result->checkpoint = result->checkpoint;
+	s->result->checkpoint_uuid = result->checkpoint_uuid;
+	s->result->nsyncs++;
+	if (s->options->synced)
+		s->options->synced(s->options->arg, result);
+}
+
+/* One sync; switching: with the source sealed already.  *ret_seconds: it took. */
+static int sync_round(struct switchover *s, bool switching, uint64_t until_ms, double *ret_seconds)
+{
+	struct sync_options options = *s->options->sync;
+	const struct sync_pair pair = s->result->pair;
+	struct sync_result result;
+	int r;
+
+	options.mounted = s->result->mounted;
+	options.switching = switching;
+	options.pair = s->result->nsyncs > 0 ? &pair : NULL;
+	for (;;) {
+		r = sync_run(s->source, s->dest, &options, &result, s->err);
+		if (!was_busy(r, until_ms))
+			break;
+		sync_result_destroy(&result);
+	}
+	if (r == 0) {
+		*ret_seconds = result.seconds;
+		note(s, &result);
+	}
+	sync_result_destroy(&result);
+	return r;
+}
+
+static int sync_until_short(struct switchover *s)
+{
+	double seconds = 0;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < ROUNDS_MAX; i++) {
+		r = sync_round(s, false, now_ms() + BUSY_PATIENCE_MS, &seconds);
+		if (seconds <= ROUND_SHORT_SECONDS)
+			break;
+	}
+	return r;
+}
+
+/* The replica, locked, as W4 has left it: or as a follower has since, which comes to the same. */
+static int open_replica(struct switchover *s, uint64_t until_ms, struct replica *ret)
+{
+	int r;
+
+	do {
+		r = replica_open_alone(s->dest, ret, s->err);
+	} while (r < 0 && was_busy(r, until_ms));
+	if (r < 0)
+		return r;
+	if (ret->manifest.complete && ret->manifest.checkpoint >= s->result->checkpoint &&
+	    bmf_uuid_equal(&ret->manifest.replica, &s->result->pair.replica))
+		return 0;
+	replica_close(ret);
+	return fail_text(s->err, -ESTALE, "switch over to", s->dest, NULL,
+			 "it isn't as the last sync has left it; guests go on");
+}
+
+static int64_t time_ns(void)
+{
+	return bmf_io_posix.now_ns(&bmf_io_posix);
+}
+
+/* W5 of a mounted source */
+static int seal(struct switchover *s, uint64_t until_ms)
+{
+	struct replica replica;
+	struct bmf_seal mark;
+	int r = open_replica(s, until_ms, &replica);
+
+	if (r < 0)
+		return r;
+	mark = (struct bmf_seal){ .replica = replica.manifest.replica,
+				  .number = replica.manifest.checkpoint,
+				  .checkpoint = replica.manifest.checkpoint_uuid,
+				  .label = replica.label };
+	r = source_seal_set(&s->view, &mark, s->err);
+	if (r == 0) {
+		s->result->checkpoint = mark.number;
+		s->result->checkpoint_uuid = mark.checkpoint;
+	}
+	replica_close(&replica);
+	return r;
+}
+
+/* W4 and W5 */
+static int last_sync(struct switchover *s)
+{
+	uint64_t begin = now_ms(), until = begin + s->options->timeout_ms;
+	double seconds;
+	int r = sync_round(s, false, until, &seconds);
+
+	if (r == 0 && stop_signal())
+		r = -ECANCELED;
+	if (r == 0)
+		r = seal(s, until);
+	s->result->held_seconds = (double)(now_ms() - begin) / 1e3;
+	return r;
+}
+
+/* W2 to W5 */
+static int switch_mounted(struct switchover *s)
+{
+	int r, pin;
+
+	/*
+	 * A change of a name in the top directory that is held keeps the kernel from looking up
+	 * other names there, but not from finding those that are in use.
+	 */
+	pin = openat(s->view.mount_fd, MFS_SNAPSHOT_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (pin < 0)
+		return fail_errno(s->err, -errno, "open", s->source, MFS_SNAPSHOT_DIR);
+	syncfs(s->view.mount_fd); /* what it doesn't get there was promised to nobody */
+	r = source_seal_hold(&s->view, s->options->timeout_ms, s->err);
+	if (r == 0) {
+		r = last_sync(s);
+		if (r < 0)
+			source_seal_let_go(&s->view);
+	}
+	close(pin);
+	return r;
+}
+
+/* The label of the replica isn't known yet, but that is no more than what is told. */
+static int begin_unmounted(struct switchover *s)
+{
+	const struct bmf_seal mark = { .replica = s->result->pair.replica,
+				       .time_ns = time_ns(),
+				       .label = (char *)s->dest };
+	int r = source_view_read(&s->view, s->err);
+
+	return r < 0 ? r : source_seal_set(&s->view, &mark, s->err);
+}
+
+static int finish_unmounted(struct switchover *s)
+{
+	struct replica replica;
+	struct bmf_seal mark;
+	int r = open_replica(s, now_ms() + BUSY_PATIENCE_MS, &replica);
+
+	if (r < 0)
+		return r;
+	mark = (struct bmf_seal){ .replica = replica.manifest.replica,
+				  .number = replica.manifest.checkpoint,
+				  .checkpoint = replica.manifest.checkpoint_uuid,
+				  .time_ns = time_ns(),
+				  .label = replica.label };
+	r = source_seal_set(&s->view, &mark, s->err);
+	replica_close(&replica);
+	return r;
+}
+
+/* A new look at it, which has no lock. */
+static int locate_again(struct switchover *s)
+{
+	source_view_close(&s->view, NULL);
+	return source_view_locate(s->source, &s->view, s->err);
+}
+
+static int switch_unmounted(struct switchover *s)
+{
+	struct bmf_error why;
+	double seconds;
+	int r = begin_unmounted(s);
+
+	if (r < 0)
+		return r;
+	r = locate_again(s);
+	if (r == 0)
+		r = sync_round(s, true, now_ms() + BUSY_PATIENCE_MS, &seconds);
+	if (r == 0)
+		r = finish_unmounted(s);
+	if (r < 0 && switchover_undo(s->source, &why) < 0)
+		fail_text(s->err, r, "switch over", s->source, NULL,
+			  "it failed, and it is marked as switched over all the same (%s); "
+			  "mirrorctl switchover --undo",
+			  why.text);
+	return r;
+}
+
+static int switch_over(struct switchover *s)
+{
+	int r = source_seal_check(&s->view, s->err);
+
+	if (r < 0)
+		return r;
+	s->result->mounted = s->view.mount_fd >= 0;
+	r = sync_until_short(s);
+	if (r == 0 && stop_signal())
+		r = -ECANCELED;
+	if (r < 0)
+		return r;
+	return s->result->mounted ? switch_mounted(s) : switch_unmounted(s);
+}
+
+int switchover_run(const char *source, const char *dest, const struct switchover_options *options,
+		   struct switchover_result *ret, struct bmf_error *err)
+{
+	struct switchover s = {
+		.source = source, .dest = dest, .options = options, .result = ret, .err = err
+	};
+	int r = source_view_locate(source, &s.view, err);
+
+	*ret = (struct switchover_result){ 0 };
+	if (r < 0)
+		return r;
+	r = switch_over(&s);
+	source_view_close(&s.view, NULL);
+	return r;
+}
+
+int switchover_undo(const char *source, struct bmf_error *err)
+{
+	struct source_view view;
+	int r = source_view_locate(source, &view, err);
+
+	if (r < 0)
+		return r;
+	r = source_seal_undo(&view, err);
+	source_view_close(&view, NULL);
+	return r;
+}
