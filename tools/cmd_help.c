@@ -14,7 +14,7 @@ static void print_all(void)
 {
 	puts("usage: mirrorctl VERB [OPTION...] ARGUMENT...\n");
 	for (const struct command *c = commands; c->name; c++)
-		printf("  %-8s %-20s %s\n", c->name, c->args, c->summary);
+		printf("  %-10s %-23s  %s\n", c->name, c->args, c->summary);
 	puts("\nmirrorctl help VERB tells more of a verb, mirrorctl-VERB(8) all of it.\n"
 	     "mirrorctl --version prints the version.");
 }

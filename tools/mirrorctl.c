@@ -22,14 +22,12 @@ const struct command_option command_options[] = {
 	{ "dry-run", OPTION_DRY_RUN, NULL, 0, "say what would be done, change nothing" },
 	{ "in-place", OPTION_IN_PLACE, NULL, 0,
 	  "write into the replica's files, without a journal" },
-	{ "since", OPTION_SINCE, "CHECKPOINT", offsetof(struct options, since),
-	  "DEST was copied by other means at that one, and is no replica yet" },
 	{ "keep", OPTION_KEEP, "N", offsetof(struct options, keep),
 	  "keep the last N checkpoints of the replica, 0: none but itself" },
 	{ "at", OPTION_AT, "CHECKPOINT", offsetof(struct options, at),
 	  "which one, its number or UUID; else the replica's newest" },
-	{ "since", OPTION_SINCE, "CHECKPOINT|REPLICA", offsetof(struct options, since),
-	  "since that checkpoint, or the one that a replica is at" },
+	{ "since", OPTION_SINCE, "CHECKPOINT", offsetof(struct options, since),
+	  "what has changed since that one: its name, number or UUID" },
 	{ "svg", OPTION_SVG, "FILE", offsetof(struct options, svg), "draw it as an SVG picture" },
 	{ "png", OPTION_PNG, "FILE", offsetof(struct options, png), "draw it as a PNG picture" },
 	{ "threads", OPTION_THREADS, "N", offsetof(struct options, threads),
@@ -71,7 +69,7 @@ const struct command commands[] = {
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
 	  "of a mirrorfs, or its source directory when nothing is mounted.  DEST is made if\n"
 	  "it doesn't exist; else it has to be empty, or a replica of SOURCE, or adopted; or,\n"
-	  "with --since, a copy of SOURCE as it was at that checkpoint.",
+	  "with --since, a copy of SOURCE by other means, as it was at that checkpoint.",
 	  cmd_sync },
 	{ "status", "DIRECTORY", 1, 1,
 	  OPTION_JSON | OPTION_PROMETHEUS | OPTION_WATCH | OPTION_INTERVAL, EXIT_USAGE,
@@ -81,10 +79,10 @@ const struct command commands[] = {
 	  cmd_status },
 	{ "map", "SOURCE IMAGE", 2, 2, OPTION_JSON | OPTION_SINCE | OPTION_SVG | OPTION_PNG,
 	  EXIT_USAGE, "show which parts of an image have changed, and how often",
-	  "Draws which parts of IMAGE have changed since a checkpoint, or since the one that a\n"
-	  "replica is at; without --since, as far back as its bitmaps reach.  Colour is heat: in\n"
-	  "how many generations it changed.  IMAGE is a path in SOURCE, or one that leads to it;\n"
-	  "FILE may be - for standard output.",
+	  "Draws which parts of IMAGE have changed since a checkpoint, which may also be called\n"
+	  "by a replica that is at it; without --since, as far back as its bitmaps reach.\n"
+	  "Colour is heat: in how many generations it changed.  IMAGE is a path in SOURCE, or one\n"
+	  "that leads to it; FILE may be - for standard output.",
 	  cmd_map },
 	{ "replica", "ACTION SOURCE [REPLICA]", 2, 3, OPTION_JSON, EXIT_USAGE,
 	  "show the replicas of a source, forget one",
