@@ -17,16 +17,19 @@ build_guest() {
 	pack_guest "$TOP/tests/powercut/powercut.job" "$TOP/tests/powercut/phases"
 }
 
-# start_machine WORD=VALUE...: in the directory of its disks; what it is to do
+# start_machine CLOCK WORD=VALUE...: in the directory of its disks; its clock, as date knows it,
+# and what it is to do
 start_machine() {
-	local port name disks=()
+	local clock port name disks=()
+	clock=$(date -u -d "$1" +%FT%T)
+	shift
 	for name in source replica; do
 		serve_disk $name
 		disks+=(-blockdev "$(blockdev $name)" -device
 			"virtio-blk-pci,drive=$name,discard=off,write-zeroes=off,physical_block_size=4096")
 	done
 	log_port acknowledged
-	start_guest "$*" "${disks[@]}" "${port[@]}"
+	start_guest "$*" -rtc "base=$clock" "${disks[@]}" "${port[@]}"
 }
 
 # cut_power: the guest first, then its disks, which lose what they have in their caches

@@ -74,7 +74,7 @@ span_of() { # PHASE
 # Of what a disk has in its cache, so many percent come to its platter.
 shares=(0 0 100 50 10 90)
 
-# boot_and_cut FS PHASE
+# boot_and_cut FS PHASE CLOCK
 boot_and_cut() {
 	local delay nth=$((1 + RANDOM % 2)) part=$((RANDOM % 1000)) source_share replica_share
 	# the square of what is equally likely: more often soon than late
@@ -82,9 +82,10 @@ boot_and_cut() {
 	source_share=${shares[RANDOM % 6]}
 	replica_share=${shares[RANDOM % 6]}
 	this_cut="cut $cut_nr: $1, $2 $nth + $delay ms; of their caches the disks keep $source_share, $replica_share %"
+	[ "$3" = now ] || this_cut+="; the guest's clock is at $3"
 
 	# 64 runs of the writer can find room in a boot, each with a number of its own
-	start_machine "fs=$1" "phase=$2" "seed=$((SEED % 100000 * 1000 + cut_nr))" "boot=$((cut_nr * 64))"
+	start_machine "$3" "fs=$1" "phase=$2" "seed=$((SEED % 100000 * 1000 + cut_nr))" "boot=$((cut_nr * 64))"
 	wait_for_marker "guest: at $2" "$nth"
 	sleep "$((delay / 1000)).$(printf %03d $((delay % 1000)))"
 	cut_power
@@ -101,13 +102,18 @@ keep_disks() {
 }
 
 # One in four times, the next boot finds the disks as the cut has left them.
-maybe_look() { # FS CUTS-TO-COME
-	[ "$2" -lt ${#filesystems[@]} ] || [ $((RANDOM % 4)) != 0 ] || {
+maybe_look() { # FS CLOCK
+	is_last_cut || [ $((RANDOM % 4)) != 0 ] || {
 		this_cut+="; not looked at"
 		return 0
 	}
 	keep_disks
-	look_at_disks "$1"
+	look_at_disks "$1" "$2"
+}
+
+# of its filesystem
+is_last_cut() {
+	[ $((cuts - cut_nr)) -lt ${#filesystems[@]} ]
 }
 
 # next_phase FS: in turn, each filesystem beginning elsewhere
@@ -151,8 +157,11 @@ for ((cut_nr = 1; cut_nr <= cuts; cut_nr++)); do
 	fs=${filesystems[cut_nr % ${#filesystems[@]}]}
 	cd "$work/$fs"
 	next_phase "$fs"
-	boot_and_cut "$fs" "$phase"
-	maybe_look "$fs" $((cuts - cut_nr))
+	clock=now
+	# whoever looks then finds that it was set back, as by a battery that had run out
+	! is_last_cut || clock='now + 1 hour'
+	boot_and_cut "$fs" "$phase" "$clock"
+	maybe_look "$fs" "$clock"
 	echo "$this_cut" "($SECONDS s)"
 done
 finished=yes
