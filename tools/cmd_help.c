@@ -9,6 +9,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* What is longer gets a line of its own. */
 
 static void print_all(void)
 {

@@ -31,6 +31,7 @@
 #define OPTION_PNG (1u << 17)
 #define OPTION_PROGRESS (1u << 18)
 #define OPTION_BWLIMIT (1u << 19)
+#define OPTION_IO_PRIORITY (1u << 20)
 #define OPTION_LOCK_TIMEOUT (1u << 23)
 #define OPTION_FOLLOW (1u << 24)
 #define OPTION_INTERVAL (1u << 25)
@@ -53,7 +54,7 @@
 struct options {
 	unsigned int given; /* OPTION_ bits */
 	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config, *since, *svg;
-	const char *png, *progress, *lock_timeout, *interval, *bwlimit, *timeout;
+	const char *png, *progress, *lock_timeout, *interval, *bwlimit, *timeout, *io_priority;
 };
 
 struct command {

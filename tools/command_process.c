@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include "tools/command.h"
+#include "tools/fail.h"
+#include "tools/io_priority.h"
 #include "tools/lock_wait.h"
 #include "tools/output.h"
 #include "tools/pace.h"
@@ -55,6 +57,24 @@ static int choose_bwlimit(const struct command *command, const struct options *o
 	return 0;
 }
 
+static int choose_io_priority(const struct command *command, const struct options *options)
+{
+	int priority, r;
+
+	if (!(options->given & OPTION_IO_PRIORITY))
+		return 0;
+	if (io_priority_parse(options->io_priority, &priority) < 0)
+		return refuse(command, "io-priority",
+			      "idle, best-effort or realtime, the last two perhaps with a level: "
+			      "best-effort:7",
+			      options->io_priority);
+	r = io_priority_set(priority);
+	if (r < 0)
+		output_error("%s: --io-priority %s: %s%s", command->name, options->io_priority,
+			     fail_reason(r), r == -EPERM ? "; run as root" : "");
+	return r;
+}
+
 int command_begin(const struct command *command, const struct options *options)
 {
 	enum progress_how how = PROGRESS_NONE;
@@ -67,6 +87,8 @@ int command_begin(const struct command *command, const struct options *options)
 	lock_wait_set_limit(lock_timeout);
 	if (r == 0)
 		r = choose_bwlimit(command, options);
+	if (r == 0)
+		r = choose_io_priority(command, options);
 	if (r == 0 && (command->options & OPTION_PROGRESS))
 		progress_begin(command->name, how);
 	return r;

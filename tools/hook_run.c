@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/hook_run.h"
+#include "tools/io_priority.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +49,7 @@ void hook_exec(const struct hook_scene *scene, const char *command)
 
 	set_environment(scene);
 	signal(SIGPIPE, SIG_DFL);
+	io_priority_reset(); /* guests wait for it */
 	/* it is blocked here, for progress.c */
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);

@@ -36,6 +36,8 @@ const struct command_option command_options[] = {
 	  "auto: a line on a terminal, json: events, none" },
 	{ "bwlimit", OPTION_BWLIMIT, "RATE", offsetof(struct options, bwlimit),
 	  "read and write at most so many bytes a second: 500K, 1.5M, 1G" },
+	{ "io-priority", OPTION_IO_PRIORITY, "CLASS", offsetof(struct options, io_priority),
+	  "idle, best-effort:0 to :7 or realtime:0 to :7, as ionice" },
 	{ "lock-timeout", OPTION_LOCK_TIMEOUT, "SECONDS", offsetof(struct options, lock_timeout),
 	  "wait so long for another that works on the replica (0)" },
 	{ "follow", OPTION_FOLLOW, NULL, 0, "sync again and again, until a signal ends it" },
@@ -63,7 +65,7 @@ const struct command commands[] = {
 	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_KEEP |
 		  OPTION_SINCE | OPTION_THREADS | OPTION_PROGRESS | OPTION_BWLIMIT |
 		  OPTION_LOCK_TIMEOUT | OPTION_CONFIG | OPTION_PRE_HOOK | OPTION_POST_HOOK |
-		  OPTION_FOLLOW | OPTION_INTERVAL,
+		  OPTION_FOLLOW | OPTION_INTERVAL | OPTION_IO_PRIORITY,
 	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
@@ -94,21 +96,22 @@ const struct command commands[] = {
 	  "REPLICA is its UUID, the first eight characters of it or more, or where it is.",
 	  cmd_replica },
 	{ "recover", "DEST", 1, 1,
-	  OPTION_JSON | OPTION_QUIET | OPTION_PROGRESS | OPTION_BWLIMIT | OPTION_LOCK_TIMEOUT,
+	  OPTION_JSON | OPTION_QUIET | OPTION_PROGRESS | OPTION_BWLIMIT | OPTION_IO_PRIORITY |
+		  OPTION_LOCK_TIMEOUT,
 	  EXIT_USAGE, "finish the update of a replica that was interrupted",
 	  "Finishes what a sync that was killed has committed in the replica DEST, and removes\n"
 	  "what it hasn't.  The source isn't needed.  A sync does it too, before anything else.",
 	  cmd_recover },
 	{ "restore", "DEST OUT", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_AT | OPTION_PROGRESS | OPTION_BWLIMIT |
-		  OPTION_LOCK_TIMEOUT,
+		  OPTION_IO_PRIORITY | OPTION_LOCK_TIMEOUT,
 	  EXIT_USAGE, "make a plain tree of a checkpoint that a replica has",
 	  "Makes in the directory OUT, which must be empty or not exist, the tree of the replica\n"
 	  "DEST as it was at a checkpoint that it has kept (see sync --keep), or as it is now.",
 	  cmd_restore },
 	{ "scrub", "DEST", 1, 1,
 	  OPTION_JSON | OPTION_QUIET | OPTION_REPAIR | OPTION_THREADS | OPTION_PROGRESS |
-		  OPTION_BWLIMIT | OPTION_LOCK_TIMEOUT,
+		  OPTION_BWLIMIT | OPTION_IO_PRIORITY | OPTION_LOCK_TIMEOUT,
 	  EXIT_VERIFY_ERROR, "prove a replica by its digests, without the source",
 	  "Reads every block of every image of the replica DEST, and lists those that aren't\n"
 	  "what a sync has written there.  With --repair those are mended which a source still\n"
@@ -149,7 +152,7 @@ const struct command commands[] = {
 	  cmd_switchover },
 	{ "verify", "SOURCE DEST", 2, 2,
 	  OPTION_JSON | OPTION_QUIET | OPTION_DEEP | OPTION_THREADS | OPTION_PROGRESS |
-		  OPTION_BWLIMIT,
+		  OPTION_BWLIMIT | OPTION_IO_PRIORITY,
 	  EXIT_VERIFY_ERROR, "compare two trees",
 	  "Compares content and metadata of all that is in SOURCE and DEST, and lists what\n"
 	  "differs.  Of a replica's images the digests are compared where that is enough.",
