@@ -9,9 +9,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* What is longer gets a line of its own. */
 
 static void print_all(void)
 {

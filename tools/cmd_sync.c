@@ -114,16 +114,19 @@ void cmd_sync_print_full_copies(const struct sync_result *result)
 		       fresh == 1 ? " was" : "s were");
 }
 
-/* Everyday ones are what a replica is for; those of a directory that was adopted may be news. */
-static void print_removals(const struct sync_result *result)
+/* Everyday ones are what a replica is for; those of a directory that was adopted, or not included
+ * any more, may be news. */
+static void print_removals(const struct sync_result *result, bool filtered)
 {
 	char name[TEXT_NAME];
 
-	if (result->names_removed > 0 && (result->dry_run || result->adopted || result->seeded))
-		printf("%s %llu name%s that the source hasn't, such as '%s'\n",
+	if (result->names_removed > 0 &&
+	    (result->dry_run || result->adopted || result->seeded || filtered))
+		printf("%s %llu name%s that the source hasn't%s, such as '%s'\n",
 		       result->dry_run ? "would remove" : "removed",
 		       (unsigned long long)result->names_removed,
 		       result->names_removed == 1 ? "" : "s",
+		       filtered ? ", or that aren't included" : "",
 		       text_quote(result->first_removed ? result->first_removed : "?", name,
 				  sizeof(name)));
 }
@@ -134,7 +137,7 @@ static void print_warnings(const struct sync_result *result)
 		output_error("warning: %s", result->warnings[i]);
 }
 
-static int print_text(const struct sync_result *result)
+static int print_text(const struct sync_result *result, bool filtered)
 {
 	char copied[TEXT_BYTES], total[TEXT_BYTES], zeroed[TEXT_BYTES], percent[TEXT_PERCENT];
 	char seconds[TEXT_DURATION];
@@ -153,7 +156,7 @@ static int print_text(const struct sync_result *result)
 		       dry ? "would take it for" : "took it for", (unsigned long long)result->from,
 		       (unsigned long long)result->seeds, result->seeds == 1 ? "" : "s");
 	cmd_sync_print_full_copies(result);
-	print_removals(result);
+	print_removals(result, filtered);
 	if (result->crash_bytes > 0)
 		printf("%s looked at only because mirrorfs crashed: %s\n", dry ? "would be" : "was",
 		       text_bytes(result->crash_bytes, copied));
@@ -168,7 +171,7 @@ static int report(const struct sync_result *result, const struct options *option
 	if (options->given & OPTION_JSON)
 		r = json_print(cmd_sync_json(result));
 	else if (!(options->given & OPTION_QUIET))
-		r = print_text(result);
+		r = print_text(result, options->given & (OPTION_INCLUDE | OPTION_EXCLUDE));
 	if (r < 0) {
 		output_error("write to standard output: %s; the sync itself is done",
 			     fail_reason(r));
@@ -199,9 +202,8 @@ int cmd_sync_fail(const char *dest, int r, const struct sync_result *result,
 #define INTERVAL_MIN_MS 100
 #define INTERVAL_MAX_MS (24 * 3600 * 1000)
 
-/* What can't go together, and values.  0, or -EINVAL, and that is said. */
-static int take_options(const struct command *command, const struct options *options,
-			struct sync_options *ret, uint64_t *ret_interval_ms)
+/* What can't go together.  0, or -EINVAL, and that is said. */
+static int check_follow(const struct command *command, const struct options *options)
 {
 	bool follows = options->given & OPTION_FOLLOW;
 	const char *clash = NULL;
@@ -210,18 +212,35 @@ static int take_options(const struct command *command, const struct options *opt
 		clash = "--follow and --dry-run don't go together";
 	else if (!follows && (options->given & OPTION_INTERVAL))
 		clash = "--interval goes with --follow";
-	if (clash) {
-		output_error("%s: %s; see mirrorctl help %s", command->name, clash, command->name);
-		return -EINVAL;
-	}
-	if (command_duration(command, "interval",
-			     options->interval ? options->interval : INTERVAL_DEFAULT,
-			     INTERVAL_MIN_MS, INTERVAL_MAX_MS, ret_interval_ms) < 0)
-		return -EINVAL;
-	if (ret->keeps &&
-	    command_number(command, "keep", options->keep, 0, UINT64_MAX, &ret->keep) < 0)
-		return -EINVAL;
-	return command_threads(command, options, &ret->threads);
+	if (!clash)
+		return 0;
+	output_error("%s: %s; see mirrorctl help %s", command->name, clash, command->name);
+	return -EINVAL;
+}
+
+/* 0; or -EINVAL, and that is said.  filter is what *ret has of it. */
+static int read_options(const struct command *command, const struct options *options,
+			struct filter *filter, struct sync_options *ret, uint64_t *ret_interval_ms)
+{
+	int r = command_filter(command, options, filter);
+
+	*ret = (struct sync_options){ .dry_run = options->given & OPTION_DRY_RUN,
+				      .in_place = options->given & OPTION_IN_PLACE,
+				      .keeps = options->given & OPTION_KEEP,
+				      .since = options->since,
+				      .filter = filter_is_empty(filter) ? NULL : filter,
+				      .pre_hook = options->pre_hook,
+				      .post_hook = options->post_hook,
+				      .alert = on_alert };
+	if (r == 0)
+		r = check_follow(command, options);
+	if (r == 0)
+		r = command_duration(command, "interval",
+				     options->interval ? options->interval : INTERVAL_DEFAULT,
+				     INTERVAL_MIN_MS, INTERVAL_MAX_MS, ret_interval_ms);
+	if (r == 0 && ret->keeps)
+		r = command_number(command, "keep", options->keep, 0, UINT64_MAX, &ret->keep);
+	return r < 0 ? r : command_threads(command, options, &ret->threads);
 }
 
 static int sync_one(char *const args[], const struct options *options,
@@ -240,19 +259,17 @@ static int sync_one(char *const args[], const struct options *options,
 
 int cmd_sync(const struct command *command, char *const args[], const struct options *options)
 {
-	struct sync_options sync_options = { .dry_run = options->given & OPTION_DRY_RUN,
-					     .in_place = options->given & OPTION_IN_PLACE,
-					     .keeps = options->given & OPTION_KEEP,
-					     .since = options->since,
-					     .pre_hook = options->pre_hook,
-					     .post_hook = options->post_hook,
-					     .alert = on_alert };
+	struct sync_options sync_options;
+	struct filter filter = { 0 };
 	uint64_t interval_ms;
+	int status = EXIT_USAGE;
 
-	if (take_options(command, options, &sync_options, &interval_ms) < 0)
-		return EXIT_USAGE;
-	stop_catch();
-	if (options->given & OPTION_FOLLOW)
-		return cmd_sync_follow(args, options, &sync_options, interval_ms);
-	return sync_one(args, options, &sync_options);
+	if (read_options(command, options, &filter, &sync_options, &interval_ms) == 0) {
+		stop_catch();
+		status = options->given & OPTION_FOLLOW
+				 ? cmd_sync_follow(args, options, &sync_options, interval_ms)
+				 : sync_one(args, options, &sync_options);
+	}
+	filter_destroy(&filter);
+	return status;
 }

@@ -85,25 +85,38 @@ static int report(struct listing *listing, const struct verify_result *result)
 	return result->differences == 0 ? EXIT_SAME : EXIT_DIFFERS;
 }
 
-int cmd_verify(const struct command *command, char *const args[], const struct options *options)
+static int verify_and_report(const struct command *command, char *const args[],
+			     struct verify_options *verify_options, const struct options *options)
 {
 	struct listing listing = { .options = options };
-	struct verify_options verify_options = { .deep = options->given & OPTION_DEEP,
-						 .differs = on_difference,
-						 .arg = &listing };
 	struct verify_result result;
 	struct bmf_error err;
 	int r, status;
 
-	if (command_threads(command, options, &verify_options.threads) < 0)
-		return EXIT_USAGE;
-	stop_catch();
 	if (options->given & OPTION_JSON)
 		listing.differences = json_array();
-	r = verify_run(args[0], args[1], &verify_options, &result, &err);
+	verify_options->differs = on_difference;
+	verify_options->arg = &listing;
+	r = verify_run(args[0], args[1], verify_options, &result, &err);
 	progress_clear();
 	status = r < 0 ? output_failure(command->name, args[1], NULL, EXIT_VERIFY_ERROR, r, &err)
 		       : report(&listing, &result);
 	json_decref(listing.differences);
+	return status;
+}
+
+int cmd_verify(const struct command *command, char *const args[], const struct options *options)
+{
+	struct verify_options verify_options = { .deep = options->given & OPTION_DEEP };
+	struct filter filter = { 0 };
+	int status = EXIT_USAGE;
+
+	if (command_threads(command, options, &verify_options.threads) == 0 &&
+	    command_filter(command, options, &filter) == 0) {
+		verify_options.filter = filter_is_empty(&filter) ? NULL : &filter;
+		stop_catch();
+		status = verify_and_report(command, args, &verify_options, options);
+	}
+	filter_destroy(&filter);
 	return status;
 }

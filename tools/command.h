@@ -8,6 +8,8 @@
 #ifndef TOOLS_COMMAND_H
 #define TOOLS_COMMAND_H
 
+#include "tools/filter.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +34,8 @@
 #define OPTION_PROGRESS (1u << 18)
 #define OPTION_BWLIMIT (1u << 19)
 #define OPTION_IO_PRIORITY (1u << 20)
+#define OPTION_INCLUDE (1u << 21)
+#define OPTION_EXCLUDE (1u << 22)
 #define OPTION_LOCK_TIMEOUT (1u << 23)
 #define OPTION_FOLLOW (1u << 24)
 #define OPTION_INTERVAL (1u << 25)
@@ -50,11 +54,20 @@
 
 #define COMMAND_ARGS_MAX 3
 
+/* These may be given several times: their place in struct options is a struct option_values. */
+#define OPTIONS_REPEATED (OPTION_INCLUDE | OPTION_EXCLUDE)
+
+struct option_values {
+	const char **values; /* borrowed, in an array that is owned */
+	size_t n;
+};
+
 /* What was given besides arguments; values live as long as the verb runs. */
 struct options {
 	unsigned int given; /* OPTION_ bits */
 	const char *pre_hook, *post_hook, *repair, *keep, *at, *threads, *config, *since, *svg;
 	const char *png, *progress, *lock_timeout, *interval, *bwlimit, *timeout, *io_priority;
+	struct option_values include, exclude;
 };
 
 struct command {
@@ -74,7 +87,7 @@ struct command_option {
 	const char *name; /* without the dashes */
 	unsigned int bit;
 	const char *value; /* for people: "CMD"; NULL: it takes none */
-	size_t offset;	   /* of the value in struct options, a const char * */
+	size_t offset;	   /* of the value, or values, in struct options: a const char * */
 	const char *summary;
 };
 
@@ -100,6 +113,10 @@ int command_duration(const struct command *command, const char *option, const ch
 /* That of --threads; 0 if it wasn't given.  Likewise. */
 int command_threads(const struct command *command, const struct options *options,
 		    unsigned int *ret);
+
+/* What --include and --exclude say; *ret is to be destroyed.  Likewise. */
+int command_filter(const struct command *command, const struct options *options,
+		   struct filter *ret);
 
 /*
  * command_process.c: what options say of the process itself, as long as the verb runs.  0; or

@@ -5,6 +5,7 @@
 #include "tools/command.h"
 #include "tools/config_file.h"
 #include "tools/copy.h"
+#include "tools/fail.h"
 #include "tools/output.h"
 #include "tools/text.h"
 
@@ -91,6 +92,40 @@ int command_threads(const struct command *command, const struct options *options
 	return r;
 }
 
+static int add_patterns(const struct command *command, const char *option,
+			const struct option_values *values, bool include, struct filter *filter)
+{
+	char name[TEXT_NAME];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < values->n; i++) {
+		r = filter_add(filter, include, values->values[i]);
+		if (r == -EINVAL)
+			output_error("%s: --%s takes a pattern of names, not '%s'; see mirrorctl "
+				     "help %s",
+				     command->name, option,
+				     text_quote(values->values[i], name, sizeof(name)),
+				     command->name);
+		else if (r < 0)
+			output_error("%s: --%s: %s", command->name, option, fail_reason(r));
+	}
+	return r;
+}
+
+int command_filter(const struct command *command, const struct options *options, struct filter *ret)
+{
+	struct filter filter = { 0 };
+	int r = add_patterns(command, "include", &options->include, true, &filter);
+
+	if (r == 0)
+		r = add_patterns(command, "exclude", &options->exclude, false, &filter);
+	if (r < 0)
+		filter_destroy(&filter);
+	else
+		*ret = filter;
+	return r < 0 ? -EINVAL : 0;
+}
+
 static int usage_error(const struct command *command, const char *what, const char *which)
 {
 	char name[TEXT_NAME];
@@ -125,9 +160,36 @@ static const struct command_option *find_option(const struct command *command, c
 }
 
 /* Where its value is. */
-static const char **option_place(struct options *options, const struct command_option *option)
+static void *option_place(struct options *options, const struct command_option *option)
 {
-	return (const char **)((char *)options + option->offset);
+	return (char *)options + option->offset;
+}
+
+static int add_value(struct option_values *values, const char *value)
+{
+	const char **more = reallocarray(values->values, values->n + 1, sizeof(*more));
+
+	if (!more) {
+		output_error("read the command line: %s", fail_reason(-ENOMEM));
+		return EXIT_FAILURE;
+	}
+	more[values->n++] = value;
+	values->values = more;
+	return 0;
+}
+
+/* 0, or the exit code of an error. */
+static int put_value(struct options *options, const struct command_option *option,
+		     const char *value)
+{
+	void *place = option_place(options, option);
+
+	options->given |= option->bit;
+	if (option->bit & OPTIONS_REPEATED)
+		return add_value(place, value);
+	if (option->value)
+		*(const char **)place = value;
+	return 0;
 }
 
 /* Takes the option at *words, and moves on to its last word.  0, or the exit code of an error. */
@@ -138,15 +200,11 @@ static int take_option(const struct command *command, char **words[], struct opt
 
 	if (!option || (!option->value && value))
 		return usage_error(command, "unknown option", **words);
-	options->given |= option->bit;
-	if (!option->value)
-		return 0;
-	if (!value)
+	if (option->value && !value)
 		value = (*words)[1] ? *++*words : "";
-	if (!*value)
+	if (option->value && !*value)
 		return usage_error(command, "a value is missing: option", option->name);
-	*option_place(options, option) = value;
-	return 0;
+	return put_value(options, option, value);
 }
 
 /* ---- a file with the rest ---- */
@@ -178,14 +236,26 @@ static int fail_item(const struct command *command, const char *path,
 	return command->usage_status;
 }
 
-/* 0, or the exit code of an error.  What was given on the command line stays. */
+/* Was that key there before? */
+static bool is_again(const struct config_file *file, const struct config_item *item)
+{
+	for (const struct config_item *i = file->items; i < item; i++)
+		if (strcmp(i->key, item->key) == 0)
+			return true;
+	return false;
+}
+
+/* 0, or the exit code of an error.  What was given on the command line, with those bits, stays. */
 static int take_item(const struct command *command, const char *path,
-		     const struct config_item *item, char *args[], struct options *options)
+		     const struct config_file *file, const struct config_item *item, char *args[],
+		     unsigned int given, struct options *options)
 {
 	const struct command_option *option = find_name(command, item->key, strlen(item->key));
 	int argument = find_argument(command, item->key);
 	bool yes = strcmp(item->value, "yes") == 0;
 
+	if (!(option && (option->bit & OPTIONS_REPEATED)) && is_again(file, item))
+		return fail_item(command, path, item, "the key was there before");
 	if (argument >= 0) {
 		if (!args[argument])
 			args[argument] = (char *)item->value;
@@ -195,21 +265,19 @@ static int take_item(const struct command *command, const char *path,
 		return fail_item(command, path, item, "there is no such option");
 	if (!option->value && !yes && strcmp(item->value, "no") != 0)
 		return fail_item(command, path, item, "it takes yes or no");
-	if ((options->given & option->bit) || (!option->value && !yes))
+	if ((given & option->bit) || (!option->value && !yes))
 		return 0;
-	options->given |= option->bit;
-	if (option->value)
-		*option_place(options, option) = item->value;
-	return 0;
+	return put_value(options, option, item->value);
 }
 
 static int take_config(const struct command *command, const char *path,
 		       const struct config_file *file, char *args[], struct options *options)
 {
+	unsigned int given = options->given;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < file->n; i++)
-		r = take_item(command, path, &file->items[i], args, options);
+		r = take_item(command, path, file, &file->items[i], args, given, options);
 	return r;
 }
 
@@ -259,32 +327,41 @@ static int run(const struct command *command, char *args[], const struct options
 	return status;
 }
 
+static int run_with_config(const struct command *command, char *args[], struct options *options)
+{
+	struct config_file file = { 0 };
+	struct bmf_error err = { 0 };
+	int r;
+
+	if (args[0] && !args[command->min_args - 1])
+		return usage_error(command,
+				   "all arguments, or none besides --config:", command->args);
+	if (config_file_read(options->config, &file, &err) < 0) {
+		output_error("%s: %s", command->name, err.text);
+		return command->usage_status;
+	}
+	r = take_config(command, options->config, &file, args, options);
+	if (r == 0)
+		r = run(command, args, options);
+	config_file_destroy(&file);
+	return r;
+}
+
 int command_run(const struct command *command, char *words[])
 {
 	char *args[COMMAND_ARGS_MAX + 1] = { NULL };
 	struct options options = { 0 };
-	struct config_file file = { 0 };
-	struct bmf_error err = { 0 };
 	bool help = false;
 	int r = take_words(command, words, args, &options, &help);
 
-	if (r != 0)
-		return r;
-	if (help)
-		return cmd_help(command_find("help"), (char *[]){ (char *)command->name, NULL },
-				&options);
-	if (options.given & OPTION_CONFIG) {
-		if (args[0] && !args[command->min_args - 1])
-			return usage_error(
-				command, "all arguments, or none besides --config:", command->args);
-		if (config_file_read(options.config, &file, &err) < 0) {
-			output_error("%s: %s", command->name, err.text);
-			return command->usage_status;
-		}
-		r = take_config(command, options.config, &file, args, &options);
-	}
-	if (r == 0)
+	if (r == 0 && help)
+		r = cmd_help(command_find("help"), (char *[]){ (char *)command->name, NULL },
+			     &options);
+	else if (r == 0 && (options.given & OPTION_CONFIG))
+		r = run_with_config(command, args, &options);
+	else if (r == 0)
 		r = run(command, args, &options);
-	config_file_destroy(&file);
+	free(options.include.values);
+	free(options.exclude.values);
 	return r;
 }

@@ -83,9 +83,6 @@ static int take_line(struct config_file *file, const char *path, char *text, uns
 	item.value = trim(value + 1);
 	if (!*item.key || !*item.value)
 		return fail_line(err, path, line, "key or value is missing");
-	for (size_t i = 0; i < file->n; i++)
-		if (strcmp(file->items[i].key, item.key) == 0)
-			return fail_line(err, path, line, "the key was there before");
 	return add(file, &item) < 0 ? fail_errno(err, -ENOMEM, "read", path, NULL) : 0;
 }
 

@@ -15,8 +15,8 @@ struct config_item {
 };
 
 struct config_file {
-	char *text; /* owned; the items point into it */
-	struct config_item *items;
+	char *text;		   /* owned; the items point into it */
+	struct config_item *items; /* as they come: a key may be there several times */
 	size_t n;
 };
 

@@ -22,6 +22,10 @@ const struct command_option command_options[] = {
 	{ "dry-run", OPTION_DRY_RUN, NULL, 0, "say what would be done, change nothing" },
 	{ "in-place", OPTION_IN_PLACE, NULL, 0,
 	  "write into the replica's files, without a journal" },
+	{ "include", OPTION_INCLUDE, "GLOB", offsetof(struct options, include),
+	  "only what matches it, or another --include" },
+	{ "exclude", OPTION_EXCLUDE, "GLOB", offsetof(struct options, exclude),
+	  "not what matches it, or what is in such a directory" },
 	{ "keep", OPTION_KEEP, "N", offsetof(struct options, keep),
 	  "keep the last N checkpoints of the replica, 0: none but itself" },
 	{ "at", OPTION_AT, "CHECKPOINT", offsetof(struct options, at),
@@ -65,7 +69,8 @@ const struct command commands[] = {
 	  OPTION_JSON | OPTION_QUIET | OPTION_DRY_RUN | OPTION_IN_PLACE | OPTION_KEEP |
 		  OPTION_SINCE | OPTION_THREADS | OPTION_PROGRESS | OPTION_BWLIMIT |
 		  OPTION_LOCK_TIMEOUT | OPTION_CONFIG | OPTION_PRE_HOOK | OPTION_POST_HOOK |
-		  OPTION_FOLLOW | OPTION_INTERVAL | OPTION_IO_PRIORITY,
+		  OPTION_FOLLOW | OPTION_INTERVAL | OPTION_IO_PRIORITY | OPTION_INCLUDE |
+		  OPTION_EXCLUDE,
 	  EXIT_USAGE, "bring a replica up to date",
 	  "Makes a checkpoint of SOURCE and brings the replica in the directory DEST to it,\n"
 	  "copying only what changed since the replica's last one.  SOURCE is the mount point\n"
@@ -151,8 +156,8 @@ const struct command commands[] = {
 	  "--undo, and without DEST, SOURCE can be written to again.",
 	  cmd_switchover },
 	{ "verify", "SOURCE DEST", 2, 2,
-	  OPTION_JSON | OPTION_QUIET | OPTION_DEEP | OPTION_THREADS | OPTION_PROGRESS |
-		  OPTION_BWLIMIT | OPTION_IO_PRIORITY,
+	  OPTION_JSON | OPTION_QUIET | OPTION_DEEP | OPTION_INCLUDE | OPTION_EXCLUDE |
+		  OPTION_THREADS | OPTION_PROGRESS | OPTION_BWLIMIT | OPTION_IO_PRIORITY,
 	  EXIT_VERIFY_ERROR, "compare two trees",
 	  "Compares content and metadata of all that is in SOURCE and DEST, and lists what\n"
 	  "differs.  Of a replica's images the digests are compared where that is enough.",

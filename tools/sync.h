@@ -10,6 +10,8 @@
 #include "bitmapfile/error.h"
 #include "bitmapfile/uuid.h"
 
+#include "tools/filter.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +28,7 @@ struct sync_options {
 	bool keeps;    /* older checkpoints (checkpoints.h): the last `keep` of them, 0: none */
 	uint64_t keep;
 	const char *since; /* what DEST is a copy of, if it is no replica; see since.h; or NULL */
+	struct filter *filter;		  /* what of the source is taken; NULL: all */
 	const char *pre_hook, *post_hook; /* see hooks.h; NULL: none */
 	bool mounted;			  /* a source that isn't is refused */
 	bool switching;			  /* the source has its mark because of this sync */
@@ -55,7 +58,7 @@ struct sync_result {
 	struct bmf_uuid from_uuid;
 	uint64_t images, images_changed;
 	uint64_t names_changed; /* steps taken to bring the names in line */
-	uint64_t names_removed; /* of these: what the source hasn't */
+	uint64_t names_removed; /* of these: what the source hasn't, or isn't taken of it */
 	char *first_removed;	/* one of them; owned */
 	bool adopted;		/* the replica was, and this is the first sync since */
 	bool seeded;		/* likewise, a copy became one, at the checkpoint `from`, */
@@ -64,7 +67,7 @@ struct sync_result {
 	uint64_t armed_bytes, crash_bytes, gate_ns, names_ns;
 	uint64_t frozen_ns;   /* from the end of the pre-hook to the start of the post-hook */
 	bool hook_failed;     /* the post-hook */
-	bool refused;	      /* the options don't fit the replica: nothing was done */
+	bool refused;	      /* the options don't fit source or replica: nothing was done */
 	bool snapshot_broken; /* that is why the sync failed */
 	double seconds;
 	struct sync_full_copy *full; /* in the order of paths */

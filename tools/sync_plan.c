@@ -7,11 +7,44 @@
 #include "tools/sync_internal.h"
 #include "tools/text.h"
 
+#include <errno.h>
+
 /* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
 #define FLUSH_EACH_MAX 64
 
 /* How often a live tree is read again because names moved. */
 #define WALKS_MAX 10
+
+static bool has_images(const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->nentries; i++)
+		if (S_ISREG(tree->entries[i].node->st.st_mode))
+			return true;
+	return false;
+}
+
+/*
+ * A pattern with a mistake in it would empty a replica: one of which nothing would be left isn't
+ * what anybody wants.
+ */
+static int leave_out(struct sync *s)
+{
+	size_t n = filter_tree(s->options->filter, s->source);
+	const char *unmatched = filter_unmatched(s->options->filter);
+	char name[TEXT_NAME];
+
+	if (n > 0 && !has_images(s->source)) {
+		s->result->refused = true;
+		return fail_text(
+			s->err, -EINVAL, "sync", s->view.path, NULL,
+			"none of its images is left by --include and --exclude; the replica is "
+			"as it was");
+	}
+	if (unmatched)
+		sync_warn(s->result, "--include '%s' matches nothing",
+			  text_quote(unmatched, name, sizeof(name)));
+	return 0;
+}
 
 static int read_source(struct sync *s)
 {
@@ -22,6 +55,8 @@ static int read_source(struct sync *s)
 	if (r < 0)
 		return bmf_error_set(s->err, r, "read source: %s", fail_reason(r));
 	r = tree_add(s->source, s->view.tree_fd, "", flags, s->err);
+	if (r == 0 && s->options->filter)
+		r = leave_out(s);
 	return r < 0 ? r : tree_finish(s->source);
 }
 

@@ -353,6 +353,9 @@ static int read_trees(struct verify *v)
 		r = tree_add(v->source, v->view.fd, "", 0, v->err);
 	if (r == 0)
 		r = tree_add(v->dest, v->dest_fd, "", 0, v->err);
+	/* not of the replica: what isn't taken must not be there */
+	if (r == 0 && v->options->filter)
+		filter_tree(v->options->filter, v->source);
 	if (r == 0)
 		r = tree_finish(v->source);
 	if (r == 0)

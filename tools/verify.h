@@ -9,6 +9,8 @@
 #ifndef TOOLS_VERIFY_H
 #define TOOLS_VERIFY_H
 
+#include "tools/filter.h"
+
 #include "bitmapfile/error.h"
 
 #include <stdbool.h>
@@ -17,8 +19,9 @@
 #define VERIFY_BLOCK 65536 /* in which differing content is counted where there are no digests */
 
 struct verify_options {
-	bool deep;	      /* digests aren't looked at */
-	unsigned int threads; /* that read; 0: as many as disks like */
+	bool deep;	       /* digests aren't looked at */
+	struct filter *filter; /* what of the source is compared; NULL: all */
+	unsigned int threads;  /* that read; 0: as many as disks like */
 	/*
 	 * A difference: what is a stable word ("content", "mode", ...), text tells the details.
 	 * path belongs to the caller of the call-back.

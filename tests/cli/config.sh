@@ -66,7 +66,7 @@ for line in '= x' 'keep =' '='; do
 	refuses "line 3: key or value is missing"
 done
 config "${dest[@]}" "dest = $work/d"
-refuses "line 3: the key was there before"
+refuses "line 3: 'dest': the key was there before"
 printf 'source = s\0\ndest = d\n' >c.conf
 refuses "read 'c.conf': invalid argument"
 head -c 2000000 /dev/zero | tr '\0' '\n' >c.conf
