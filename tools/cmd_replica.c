@@ -21,6 +21,13 @@ static int failed(const struct bmf_error *err, int r)
 	return EXIT_FAILURE;
 }
 
+static int finish(int r)
+{
+	if (r < 0)
+		output_error("write to standard output: %s", fail_reason(r));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 /* ---- list ---- */
 
 static int print_list_json(const struct status *status)
@@ -86,9 +93,7 @@ static int list(const char *path, const char *replica, const struct options *opt
 	r = options->given & OPTION_JSON ? print_list_json(&status)
 					 : print_list_text(&status.replicas);
 	status_destroy(&status);
-	if (r < 0)
-		output_error("write to standard output: %s", fail_reason(r));
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return finish(r);
 }
 
 /* ---- forget ---- */
@@ -106,6 +111,14 @@ static int find(const char *path, const char *word, struct bmf_uuid *ret, struct
 	return r;
 }
 
+static int print_forgotten(const struct bmf_uuid *replica)
+{
+	json_t *document = json_object();
+
+	json_put_uuid(document, "replica", replica);
+	return json_print(document);
+}
+
 static int forget(const char *path, const char *word, const struct options *options)
 {
 	struct bmf_error err = { 0 }, why = { 0 };
@@ -113,7 +126,6 @@ static int forget(const char *path, const char *word, const struct options *opti
 	struct bmf_uuid replica;
 	int r = find(path, word, &replica, &err), closed;
 
-	(void)options;
 	if (r == 0)
 		r = source_view_locate(path, &view, &err);
 	if (r < 0)
@@ -124,14 +136,16 @@ static int forget(const char *path, const char *word, const struct options *opti
 	closed = source_view_close(&view, &why);
 	if (r < 0)
 		return failed(&err, r);
-	return closed < 0 ? failed(&why, closed) : EXIT_SUCCESS;
+	if (closed < 0)
+		return failed(&why, closed);
+	return options->given & OPTION_JSON ? finish(print_forgotten(&replica)) : EXIT_SUCCESS;
 }
 
 /* ---- the verb ---- */
 
 static const struct action actions[] = {
 	{ "list", 1, 1, OPTION_JSON, list },
-	{ "forget", 2, 2, 0, forget },
+	{ "forget", 2, 2, OPTION_JSON, forget },
 	{ 0 },
 };
 

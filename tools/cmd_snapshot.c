@@ -164,7 +164,7 @@ static int print_list_json(const struct source_view *view, const struct snapshot
 
 		if (!path)
 			return -ENOMEM;
-		json_put_name(object, "name", info->name);
+		json_put_text(object, "name", info->name);
 		json_put_name(object, "path", path);
 		json_put_checkpoint(object, "checkpoint", info->number, &info->uuid);
 		json_put_time(object, "time", info->time_ns);
@@ -234,13 +234,17 @@ static int list(struct source_view *view, const char *name, const struct options
 static int delete (struct source_view *view, const char *name, const struct options *options)
 {
 	struct bmf_error err;
+	json_t *document;
 
-	(void)options;
 	if (snapshots_delete(view, name, &err) < 0) {
 		output_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
-	return EXIT_SUCCESS;
+	if (!(options->given & OPTION_JSON))
+		return EXIT_SUCCESS;
+	document = json_object();
+	json_put_text(document, "name", name);
+	return finish(json_print(document));
 }
 
 /* ---- the verb ---- */
@@ -281,7 +285,7 @@ static const struct action actions[] = {
 	{ "create", 1, 2, OPTION_JSON | OPTION_CHECKPOINT | OPTION_PRE_HOOK | OPTION_POST_HOOK,
 	  run_create },
 	{ "list", 1, 1, OPTION_JSON, run_list },
-	{ "delete", 2, 2, 0, run_delete },
+	{ "delete", 2, 2, OPTION_JSON, run_delete },
 	{ 0 },
 };
 

@@ -45,7 +45,7 @@ sidecars() {
 }
 
 # no usage, no source, nothing made of what isn't one
-for words in "list" "forget" "other s" "list s x" "forget s" "forget s x --json" "forget s x y"; do
+for words in "list" "forget" "other s" "list s x" "forget s" "forget s x y"; do
 	# shellcheck disable=SC2086
 	assert_fails replica $words
 	assert_eq "$code" 2 "replica $words: exit code"

@@ -40,7 +40,7 @@ refused "inside a mounted source" create mnt/dir
 
 # usage
 for words in "create" "create mnt a b" "list mnt a" "delete mnt" "other mnt" "list mnt --pre-hook x" \
-	"delete mnt x --json" "create mnt --pre-hook" "create mnt --pre-hook="; do
+	"delete mnt x --pre-hook y" "create mnt --pre-hook" "create mnt --pre-hook="; do
 	# shellcheck disable=SC2086
 	assert_fails snapshot $words
 	assert_eq "$code" 2 "snapshot $words: exit code"
@@ -119,7 +119,7 @@ refused "none of that name" delete mnt "$name"
 refused "none of that name" delete mnt "$(printf 'x%.0s' {1..100})"
 list_tree "$at" >after
 diff before after >&2 || fail "another's end was noticed"
-snapshot delete mnt one
+assert_eq "$(snapshot delete --json mnt one | jq -c .)" '{"name":"one"}' "delete --json"
 snapshot delete mnt "$(basename "$again")"
 assert_eq "$(snapshot list mnt)" "" "all deleted"
 
