@@ -110,6 +110,7 @@ scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/ben
 zsh_scripts := $(wildcard tests/*/*.zsh tools/completion/_*)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
+schemas := $(wildcard tools/schema/*.json)
 units := $(wildcard tools/systemd/*.in tools/systemd/*.timer)
 bash_completion := $(wildcard tools/completion/*.bash)
 zsh_completion := $(wildcard tools/completion/_*)
@@ -326,7 +327,8 @@ ifdefs = \# *(ifn?def|(el)?if.*defined).*(HAVE_|MIRRORFS_DEBUG)
 # deny(WHAT, WHY, FILES): no line of FILES matches WHAT
 deny = @! grep -nE -e '$(1)' /dev/null $(3) || { echo '^ lint: $(strip $(2))' >&2; exit 1; }
 lint-rules:
-	@for file in $(c_src) $(headers) $(scripts) $(zsh_scripts) $(mutants) $(pages) Makefile configure.ac config.mk.in \
+	@for file in $(c_src) $(headers) $(scripts) $(zsh_scripts) $(mutants) $(pages) $(schemas) \
+		tests/cli/schema_check.py Makefile configure.ac config.mk.in \
 		.gitignore .editorconfig .clang-format .clang-tidy; do \
 		head -n 3 $$file | grep -q SPDX-License-Identifier: || { \
 		echo "lint: $$file: no SPDX line at its top" >&2; exit 1; }; done
@@ -354,14 +356,16 @@ dest_man = $(DESTDIR)$(mandir)
 dest_unit = $(DESTDIR)$(unitdir)
 dest_bash = $(DESTDIR)$(bashcompletiondir)
 dest_zsh = $(DESTDIR)$(zshcompletiondir)
+dest_schema = $(DESTDIR)$(datadir)/mirrorfs/schema
 
 # A file of bash's completion is named as the program that it is for.
 .PHONY: install uninstall
-install: all ## install programs, man pages, completion, units (prefix, DESTDIR)
-	$(INSTALL) -d '$(dest_bin)' '$(dest_man)/man5' '$(dest_man)/man8'
+install: all ## install programs, man pages, completion, schemas, units (prefix, DESTDIR)
+	$(INSTALL) -d '$(dest_bin)' '$(dest_man)/man5' '$(dest_man)/man8' '$(dest_schema)'
 	$(INSTALL) -m 755 $(programs) '$(dest_bin)'
 	for page in $(pages); do \
 		$(INSTALL) -m 644 $$page '$(dest_man)/man'$${page##*.} || exit; done
+	$(INSTALL) -m 644 $(schemas) '$(dest_schema)'
 	$(if $(bashcompletiondir),$(INSTALL) -d '$(dest_bash)')
 	for file in $(if $(bashcompletiondir),$(notdir $(bash_completion:.bash=))); do \
 		$(INSTALL) -m 644 tools/completion/$$file.bash '$(dest_bash)'/$$file || exit; done
@@ -380,6 +384,9 @@ uninstall: ## remove what install installed
 		rm -f '$(dest_bash)'/$$file || exit; done
 	for file in $(if $(zshcompletiondir),$(notdir $(zsh_completion))); do \
 		rm -f '$(dest_zsh)'/$$file || exit; done
+	for schema in $(notdir $(schemas)); do rm -f '$(dest_schema)'/$$schema || exit; done
+	for dir in '$(dest_schema)' '$(dir $(dest_schema))'; do \
+		if test -d "$$dir"; then rmdir --ignore-fail-on-non-empty "$$dir" || exit; fi; done
 	for file in $(if $(unitdir),$(notdir $(units:.in=))); do \
 		rm -f '$(dest_unit)'/$$file || exit; done
 

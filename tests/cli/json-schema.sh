@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# timeout: 900
+# json-schema.sh - each JSON document that mirrorctl prints is what its schema, and its man page, say
+. "$(dirname "$0")/common.bash"
+requires_python jsonschema
+requires_fuse
+requires_root
+
+# A verb that takes --json has a schema
+"$MIRRORCTL" help | awk '/^  [a-z]/ { print $1 }' >verbs
+while read -r verb; do
+	"$MIRRORCTL" help "$verb" >help.out
+	! grep -q '^  --json ' help.out ||
+		[ -n "$(find "$TOP/tools/schema" -name "$verb.json" -o -name "$verb-*.json")" ] ||
+		fail "$verb takes --json, but there is no tools/schema/$verb.json"
+done <verbs
+
+# Passes everything on to mirrorctl, and keeps a copy of each document, and of what was asked for.  What goes to a
+# device (/dev/full) is left alone.
+mkdir -m 1777 runs
+cat >recorder <<RECORDER
+#!/bin/bash
+case " \$* " in
+*" --json "*) [ ! -c /dev/stdout ] || exec '$MIRRORCTL' "\$@" ;;
+*) exec '$MIRRORCTL' "\$@" ;;
+esac
+id=\$(mktemp -u '$work/runs/XXXXXXXXXX')
+code=0
+'$MIRRORCTL' "\$@" >"\$id.out" || code=\$?
+printf '%s\0' "\$code" "\$@" >"\$id.args"
+cat "\$id.out"
+exit \$code
+RECORDER
+chmod 755 recorder
+MIRRORCTL=$work/recorder
+
+# Others have many situations: those of these that don't look at processes.
+for test in output status sync-dry-run sync-reasons snapshot-verb recover; do
+	code=0
+	MIRRORCTL=$MIRRORCTL "$TOP/tests/cli/$test.sh" >"$test.out" 2>&1 || code=$?
+	[ "$code" = 0 ] || fail "$test.sh: exit code $code: $(tail -n 5 "$test.out")"
+done
+
+# Names everywhere that are no UTF-8, and what those tests don't come to
+top=$'b\xff'
+mkdir -p "$top/s"
+random_file "$top/s/$top" 3000000
+random_file "$top/s/a" 3000000
+must_sync 0 "$top/s" "$top/d"
+must_sync 0 "$top/s" "$top/e" --keep 2
+must_sync 0 "$top/s" "$top/e" --keep 2
+"$MIRRORCTL" status --json "$top/s" >status.json
+"$MIRRORCTL" status --json "$top/e" >status.json
+fails() {
+	! "$MIRRORCTL" "$@" >failed.json || fail "should have failed: $*"
+}
+damage() {
+	printf damage | dd of="$1" bs=1 seek=100000 conv=notrunc status=none
+}
+damage "$top/d/$top"
+fails verify --json --deep "$top/s" "$top/d"
+fails scrub --json "$top/d"
+damage "$top/s/a" # behind the mount: and the same in both
+damage "$top/d/a"
+fails scrub --json --repair "$top/s" "$top/d"
+fails sync --json "$top/s" nowhere/at/all 2>err
+[ ! -s failed.json ] || fail "a document from what failed: $(cat failed.json)"
+"$MIRRORCTL" replica list --json "$top/s" >list.json
+"$MIRRORCTL" replica forget --json "$top/s" "$top/e" >forgotten.json
+jq -e --slurpfile list list.json '[$list[0].replicas[].uuid] | index($f[0].replica)' --slurpfile f forgotten.json \
+	-n >/dev/null || fail "forget says: $(cat forgotten.json)"
+mount_source "$top/s" "$top/s" preserve_limit=1M
+"$MIRRORCTL" snapshot create --json "$top/s" x >made.json
+random_file piece 3000000
+dd if=piece of="$top/s/a" bs=1M conv=notrunc status=none # more than is preserved: x breaks
+"$MIRRORCTL" snapshot list --json "$top/s" >snapshots.json
+"$MIRRORCTL" snapshot delete --json "$top/s" x >deleted.json
+unmount "$top/s"
+
+[ "$(find runs -name '*.args' | wc -l)" -gt 100 ] || fail "hardly anything was recorded"
+"$python" "$(dirname "$test_script")/schema_check.py" "$TOP/tools/schema" "$TOP/man" runs >complaints ||
+	fail "$(wc -l <complaints) complaints: $(head -n 20 complaints)"
