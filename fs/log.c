@@ -4,6 +4,8 @@
 
 #include "fs/log.h"
 
+#include "bitmapfile/quote.h"
+
 #include <ctype.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -15,7 +17,8 @@
 
 #include <fuse_log.h>
 
-#define LINE 1024
+#define LINE 4096	  /* of a message, before it is quoted */
+#define QUOTED (2 * LINE) /* and after */
 
 static bool to_syslog;
 static int capture_fd = -1; /* what stands in for stderr during a capture */
@@ -29,10 +32,14 @@ static void libfuse_log(enum fuse_log_level level, const char *format, va_list a
 
 static void log_text(int priority, const char *format, va_list ap)
 {
-	char text[LINE];
+	char said[LINE], text[QUOTED];
+	size_t n;
 
-	vsnprintf(text, sizeof(text), format, ap);
-	text[strcspn(text, "\n")] = '\0';
+	vsnprintf(said, sizeof(said), format, ap);
+	n = strlen(said);
+	while (n > 0 && said[n - 1] == '\n') /* libfuse ends its messages with one */
+		said[--n] = '\0';
+	bmf_quote(said, text, sizeof(text));
 	if (to_syslog)
 		syslog(priority, "%s", text);
 	else

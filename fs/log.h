@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * log.h - what the daemon says, one event a line
+ * log.h - what the daemon says, one event a line, and one line an event
  *
  * To stderr until mfs_log_to_syslog(), to syslog from then on.  Messages read
- * "verb 'path': reason", lower case, without a full stop or newline.  Thread safe
+ * "verb 'path': reason", lower case, without a full stop or newline.  They are quoted
+ * as a whole (quote.h), so names go into them as they are.  Thread safe
  * except mfs_log_to_syslog(), which is called while there is one thread.
  */
 #ifndef FS_LOG_H
