@@ -325,7 +325,7 @@ static int tracker_arm(struct bmf_tracker *t, uint64_t first, uint64_t n)
 		if (r == 0)
 			r = arm_wanted_locked(t);
 		if (r < 0)
-			r = bmf_tracker_give_up_locked(t);
+			r = bmf_tracker_give_up_locked(t, r);
 		if (r < 0 && bmf_bits_test_all(t->armed, first, n))
 			r = 0; /* it was another writer's region that failed */
 	}
@@ -422,7 +422,7 @@ int bmf_tracker_touch(struct bmf_tracker *t)
 		if (r == 0)
 			atomic_store(&t->in_use, true);
 		else
-			r = bmf_tracker_give_up_locked(t);
+			r = bmf_tracker_give_up_locked(t, r);
 	}
 	pthread_mutex_unlock(&t->lock);
 	return r < 0 ? -EIO : 0;
@@ -451,7 +451,7 @@ void bmf_tracker_doubt(struct bmf_tracker *t)
 
 	pthread_mutex_lock(&t->lock);
 	if (atomic_load(&t->mode) == BMF_MODE_TRACKED)
-		r = bmf_tracker_give_up_locked(t);
+		r = bmf_tracker_give_up_locked(t, 0);
 	t->reason = BMF_REASON_IO_ERROR;
 	pthread_mutex_unlock(&t->lock);
 	if (r < 0)
@@ -465,7 +465,7 @@ int bmf_tracker_disown(struct bmf_tracker *t)
 	pthread_mutex_lock(&t->lock);
 	/* One that isn't tracked has no sidecar that is believed: see disown_sidecar(). */
 	if (atomic_load(&t->mode) == BMF_MODE_TRACKED)
-		r = bmf_tracker_give_up_locked(t);
+		r = bmf_tracker_give_up_locked(t, 0);
 	pthread_mutex_unlock(&t->lock);
 	return r;
 }

@@ -180,9 +180,10 @@ int bmf_tracker_adopt_locked(struct bmf_tracker *tracker);
 
 /*
  * The sidecar can't be written: removes it, so that the image is all dirty and
- * its guest can go on (I3).  Fails where even that can't be made durable.
+ * its guest can go on (I3).  Fails where even that can't be made durable.  cause is the negative
+ * errno of that, to be told with what comes of it; 0: there is none.
  */
-int bmf_tracker_give_up_locked(struct bmf_tracker *tracker);
+int bmf_tracker_give_up_locked(struct bmf_tracker *tracker, int cause);
 
 /* source_session.c */
 

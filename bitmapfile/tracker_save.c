@@ -432,8 +432,9 @@ int bmf_tracker_identify_locked(struct bmf_tracker *t)
 	return 0;
 }
 
-/* What no sidecar on disk tells of is all dirty: the guest may go on (I3). */
-static void forget_history(struct bmf_tracker *t)
+/* What no sidecar on disk tells of is all dirty: the guest may go on (I3).  cause: 0, none to be
+ * told. */
+static void forget_history(struct bmf_tracker *t, int cause)
 {
 	atomic_store(&t->mode, BMF_MODE_UNTRACKED);
 	clear_all(t->armed); /* what stays is cleared before a new sidecar counts */
@@ -443,8 +444,9 @@ static void forget_history(struct bmf_tracker *t)
 	t->reason = BMF_REASON_UNTRACKED;
 	t->doubt_unsaved = false;
 	atomic_store(&t->in_use, false);
-	bmf_source_notice(t->source, t, "%s, all of it counts as changed",
-			  bmf_reason_text(t->reason));
+	bmf_source_notice(t->source, t, "%s, all of it counts as changed%s%s",
+			  bmf_reason_text(t->reason), cause < 0 ? ": " : "",
+			  cause < 0 ? strerror(-cause) : "");
 }
 
 int bmf_tracker_adopt_locked(struct bmf_tracker *t)
@@ -476,21 +478,20 @@ int bmf_tracker_adopt_locked(struct bmf_tracker *t)
 		flags |= BMF_SAVE_IN_USE;
 	r = bmf_tracker_save_locked(t, flags, 0, 0);
 	if (r < 0) {
-		bmf_source_notice(t->source, t, "make sidecar: %s", strerror(-r));
 		/*
 		 * A part of it may be on disk, and must not count later.  But there was
 		 * none before, durably: where there is none now nothing need be removed,
 		 * and a commit that fails is no reason to refuse writes (I3).
 		 */
 		if (bmf_store_has_sidecar(t->source->store, &t->id) == 0)
-			forget_history(t);
+			forget_history(t, r);
 		else
-			bmf_tracker_give_up_locked(t);
+			bmf_tracker_give_up_locked(t, r);
 	}
 	return r;
 }
 
-int bmf_tracker_give_up_locked(struct bmf_tracker *t)
+int bmf_tracker_give_up_locked(struct bmf_tracker *t, int cause)
 {
 	int r = bmf_store_remove_sidecar(t->source->store, &t->id);
 
@@ -499,12 +500,14 @@ int bmf_tracker_give_up_locked(struct bmf_tracker *t)
 				  strerror(-r));
 		return r;
 	}
-	forget_history(t);
+	forget_history(t, cause);
 	return 0;
 }
 
 void bmf_tracker_note_doubt_locked(struct bmf_tracker *t)
 {
-	if (t->doubt_unsaved && bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0) < 0)
-		bmf_tracker_give_up_locked(t);
+	int r = t->doubt_unsaved ? bmf_tracker_save_locked(t, BMF_SAVE_IN_USE, 0, 0) : 0;
+
+	if (r < 0)
+		bmf_tracker_give_up_locked(t, r);
 }

@@ -6,7 +6,7 @@ requires_fuse
 requires jq iconv
 
 source=$'sou\nrce\xff\e[31m\\'
-quoted='sou\nrce\xff\x1b[31m\\'
+quoted='sou\nrce\xff\x1b[31m'$'\\\\'
 image=$'im\nage\xff'
 
 # log_has N PATTERN: these are the lines of that mount's log, each one an event; the last is what it is about

@@ -31,13 +31,53 @@ START_TEST(arming_fails_and_the_guest_goes_on)
 	faultio_arm(&source_fault, FAULTIO_PWRITE | FAULTIO_PWRITE_DSYNC, 1, -EIO, FAULTIO_STICKY);
 	ck_assert_int_eq(source_change(s, fd, 3), 0);
 	faultio_arm(&source_fault, 0, 0, 0, 0);
-	ck_assert_ptr_nonnull(strstr(source_notices, "counts as changed"));
+	ck_assert_ptr_nonnull(
+		strstr(source_notices, "all of it counts as changed: Input/output error\n"));
 	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_MISSING);
 	/* it is tracked again from the next checkpoint on */
 	source_roll(s);
 	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_NONE);
 	ck_assert_int_eq(bmf_source_close(s), 0);
 	close(fd);
+}
+END_TEST
+
+static size_t notices_of_images(void)
+{
+	size_t n = 0;
+
+	for (const char *at = source_notices; (at = strstr(at, "image '")); at++)
+		n++;
+	return n;
+}
+
+/* That its first sidecar can't be written, and what comes of it: one notice, wherever it fails. */
+START_TEST(adoption_that_fails_is_one_event)
+{
+	struct bmf_source *s = source_open(12);
+	size_t told = 0;
+
+	for (unsigned int n = 1; n <= 20; n++) {
+		char name[32];
+		struct bmf_commit commit;
+		struct bmf_error err;
+		int fd;
+
+		snprintf(name, sizeof(name), "new%u", n);
+		fd = source_image(name, BLOCKS);
+		ck_assert_int_eq(source_change(s, fd, 1), 0);
+		source_notices[0] = '\0';
+		faultio_arm(&source_fault, FAULTIO_WRITING, n, -EIO, 0);
+		bmf_source_advance(s);
+		bmf_source_commit(s, NULL, NULL, &commit, &err);
+		faultio_arm(&source_fault, 0, 0, 0, 0);
+		ck_assert_uint_le(notices_of_images(), 1);
+		told += strstr(source_notices, "couldn't be written, all of it counts as "
+					       "changed: Input/output error\n") != NULL;
+		close(fd);
+	}
+	ck_assert_uint_gt(told, 0);
+	ck_assert_int_eq(bmf_source_close(s), 0);
 }
 END_TEST
 
@@ -238,6 +278,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, source_setup, source_teardown);
 	tcase_set_timeout(tcase, 300);
 	tcase_add_test(tcase, arming_fails_and_the_guest_goes_on);
+	tcase_add_test(tcase, adoption_that_fails_is_one_event);
 	tcase_add_test(tcase, untrackable_write_is_refused);
 	tcase_add_test(tcase, what_was_removed_is_durable_first);
 	tcase_add_test(tcase, unbelieved_sidecar_stays_unbelieved);
