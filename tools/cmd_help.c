@@ -37,8 +37,7 @@ static void print_options(const struct command *command)
 	for (const struct command_option *o = command_options; o->name; o++)
 		if (command->options & o->bit) {
 			option_form(o, form);
-			/* two spaces at least: completion goes by them */
-			printf("  --%-*s  %s\n", width, form, o->summary);
+			printf("  --%-*s %s\n", width, form, o->summary);
 		}
 }
 

@@ -11,12 +11,12 @@ zmodload zsh/zpty
 shell=$1
 shift
 
-# Each tells when it reads a line, and what has become of it when ^X is typed, which empties it.
+# Each tells when it reads a line, and what has become of it when ^T is typed, which empties it.
 mkdir -p home
 cat >home/bashrc <<\END
 PS1=
 bind 'set bell-style none'
-bind -x '"\C-x": printf %s "$READLINE_LINE" >line.new; mv line.new line; READLINE_LINE='
+bind -x '"\C-t": printf %s "$READLINE_LINE" >line.new; mv line.new line; READLINE_LINE='
 for file in "$COMPLETION"/*.bash; do . "$file"; done
 PROMPT_COMMAND=': >ready'
 END
@@ -37,7 +37,7 @@ compadd() {
 }
 tell() { print -rn -- $BUFFER >line.new; mv line.new line; BUFFER= }
 zle -N tell
-bindkey '^X' tell
+bindkey '^T' tell
 bindkey '^I' complete-word
 zle-line-init() { : >ready }
 zle -N zle-line-init
@@ -60,7 +60,7 @@ esac
 wait_for ready
 for typed; do
 	rm -f offered line
-	zpty -w -n shell "$typed"$'\t\C-X'
+	zpty -w -n shell "$typed"$'\t\C-T'
 	wait_for line
 	print -r -- "> $typed"
 	[[ ! -e offered ]] || grep . offered || :

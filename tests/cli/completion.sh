@@ -109,6 +109,14 @@ assert_offers "(dirnames)" mirrorfs -o block_size = 4 x ""
 both "" "mirrorctl nonsense "
 both "" "mirrorctl nonsense -"
 assert_offers "" mirrorctl "" -
+for word in "\$(touch run)" "\`touch run\`" "x]" "'" '"' "\\" "*" "@"; do
+	assert_offers "" mirrorctl snapshot "$word" x ""
+	assert_offers "" mirrorctl sync "$word" "-$word" x ""
+	assert_offers "(dirnames)" mirrorctl sync --js "$word"
+	assert_offers "" mirrorctl "$word" x ""
+	assert_offers "" mirrorfs "-$word"
+done
+[ ! -e run ] || fail "ran what was only given"
 assert_offers "(dirnames)" /nowhere/mirrorfs x
 assert_offers "" /nowhere/mirrorctl sync -
 
@@ -189,12 +197,19 @@ usage: mirrorctl send [OPTION...] SOURCE FILE...
 
 Sends it.
 
-  --io-priority idle|best-effort  of: [processes] \ 'or' $(touch run)
-  --a-name-that-is-long  and takes nothing
-  --lock-timeout SECONDS  wait
+  --json           JSON
+  --io-priority idle|best-effort of: [processes] \ 'or' $(touch run)
+  --a-name-that-is-long and takes nothing
+  --lock-timeout SECONDS wait
+  --since NAME|REPLICA what was, in a line
+                   of its own
+  --until NAME|REPLICA
+                   likewise
   --progress
 END
 	;;
+"send list --json -- source") echo ' "name": "plain"' ;;
+"replica list --json -- source") echo ' "uuid": "that"' ;;
 "checkpoint list --json -- source")
 	printf '"name": "%s",\n' '$(touch run)' '`touch run`' plain
 	;;
@@ -202,9 +217,13 @@ esac
 EOF2
 chmod +x bin/mirrorctl
 both $'checkpoint\nsend\n--help\n--version' "mirrorctl "
-both $'--io-priority\n--a-name-that-is-long\n--lock-timeout\n--progress' "mirrorctl send --"
+both $'--json\n--since\n--until\n--io-priority\n--a-name-that-is-long\n--lock-timeout\n--progress' "mirrorctl send --"
 both $'idle\nbest-effort' "mirrorctl send --io-priority "
 both "" "mirrorctl send --lock-timeout "
+both $'that\nplain' "mirrorctl send source --since "
+both $'that' "mirrorctl send source --until t"
+assert_offers "(dirnames)" mirrorctl send --json ""
+assert_offers "(dirnames)" mirrorctl send --a-name-that-is-long ""
 both $'create\ndelete\nre-read' "mirrorctl checkpoint "
 assert_offers "" mirrorctl checkpoint re-read source ""
 both $'\\$\\(touch\\ run\\)\n\\`touch\\ run\\`\nplain' "mirrorctl checkpoint delete source "

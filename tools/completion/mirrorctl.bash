@@ -55,7 +55,7 @@ _mirrorctl_read() {
 		if [[ $line = "usage: "* ]]; then
 			line=${line#*" $verb"}
 			read -r -a arguments <<<"${line#" [OPTION...]"}"
-		elif [[ $line =~ ^\ \ (--[a-z-]+)(\ ([^ ]+))?(\ \ |$) ]]; then
+		elif [[ $line =~ ^\ \ (--[a-z-]+)(\ ([A-Z]+|[^ ]+\|[^ ]*))?(\ |$) ]]; then
 			options+=("${BASH_REMATCH[1]}")
 			values[${BASH_REMATCH[1]}]=${BASH_REMATCH[3]}
 		elif [[ $line =~ ^([a-z][a-z-]*)((\ \[?[A-Z]+(\.\.\.)?\]?)+)(\ \ |$) ]]; then
@@ -79,21 +79,30 @@ _mirrorctl_argument() {
 	printf '%s\n' "${name%...}"
 }
 
-# _mirrorctl_complete WHAT: what help calls so
+# _mirrorctl_complete WHAT: what help calls so; several, with | between them, are each of them, or are those words
 _mirrorctl_complete() {
 	local directory
 	[ "${arguments[0]-}" != ACTION ] || directory=${given[1]-}
 	directory=$(_mirrorctl_plain "${directory-${given[0]-}}")
 	case $1 in
+	[A-Z]*"|"*)
+		_mirrorctl_complete "${1%%"|"*}"
+		_mirrorctl_complete "${1#*"|"}"
+		;;
 	ACTION) _mirrorctl_offer < <(printf '%s\n' "${actions[@]}") ;;
 	VERB) _mirrorctl_offer < <(_mirrorctl_verbs) ;;
 	SOURCE | DEST | OUT | DIRECTORY) compopt -o dirnames ;;
-	FILE) compopt -o default ;;
-	CMD) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
-	CHECKPOINT) _mirrorctl_offer < <(_mirrorctl_fields number status --json -- "$directory") ;;
+	FILE | IMAGE) compopt -o default ;;
+	CMD) mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -c -- "$cur") ;;
+	CHECKPOINT)
+		_mirrorctl_offer < <(
+			_mirrorctl_fields name checkpoint list --json -- "$directory"
+			_mirrorctl_fields number status --json -- "$directory"
+		)
+		;;
 	REPLICA) _mirrorctl_offer < <(_mirrorctl_fields uuid replica list --json -- "$directory") ;;
 	NAME) # a new one is the user's to think of
-		[ "${given[0]}" = create ] ||
+		[ "${given[0]-}" = create ] ||
 			_mirrorctl_offer < <(_mirrorctl_fields name "$verb" list --json -- "$directory")
 		;;
 	[a-z]*) _mirrorctl_offer <<<"${1//|/$'\n'}" ;;
