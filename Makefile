@@ -35,7 +35,7 @@ endif
 # --- configuration
 
 # These run without config.mk; check, demo and bench first install what configure needs.
-no_config = help bootstrap configure check demo bench clean distclean format
+no_config = help bootstrap configure check demo bench deb clean distclean format
 ifneq ($(filter-out $(no_config),$(or $(MAKECMDGOALS),all)),)
 include config.mk
 endif
@@ -106,7 +106,8 @@ c_src := $(core_src) $(fs_src) $(tools_src) $(unit_src) $(helper_src) $(client_s
 headers := $(wildcard bitmapfile/*.h fs/*.h tools/*.h tests/*/*.h)
 scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/bench/run tests/fuzz/run \
 	tests/guest/init tests/powercut/phases \
-	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash tests/*/*.job tools/completion/*.bash)
+	$(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash tests/*/*.job tools/completion/*.bash) \
+	$(addprefix tools/debian/,build postinst postrm)
 zsh_scripts := $(wildcard tests/*/*.zsh tools/completion/_*)
 mutants := $(wildcard tests/mutants/*.patch)
 pages := $(wildcard man/*.5 man/*.8)
@@ -389,6 +390,11 @@ uninstall: ## remove what install installed
 		if test -d "$$dir"; then rmdir --ignore-fail-on-non-empty "$$dir" || exit; fi; done
 	for file in $(if $(unitdir),$(notdir $(units:.in=))); do \
 		rm -f '$(dest_unit)'/$$file || exit; done
+
+# Of what git tracks, in a tree and with a configuration of its own.
+.PHONY: deb
+deb: ## build a Debian package, in build/deb/
+	@tools/debian/build '$(BUILD)/deb'
 
 # --- clean
 
