@@ -50,7 +50,7 @@ static const struct fuse_lowlevel_ops *ops_of(fuse_ino_t ino)
 			mfs_reply(req, entered);         \
 			break;                           \
 		}                                        \
-		call;                                    \
+		(call);                                  \
 		mfs_seal_leave(&fs->seal);               \
 	} while (0)
 

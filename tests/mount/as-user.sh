@@ -37,7 +37,7 @@ assert_fails cat mnt/d/file # root is another user to FUSE
 as_user dd if=/dev/zero of=mnt/direct bs=4096 count=3 oflag=direct status=none
 assert_eq "$(stat -c %s source/direct)" 12288
 as_user ./control mnt info >info
-assert_contains "$(cat info)" "version 3"
+assert_contains "$(cat info)" "version 4"
 pid=$(sed 's/.*pid \([0-9]*\).*/\1/' info)
 as_user fusermount3 -u mnt
 wait_for 10 eval "! kill -0 $pid 2>/dev/null || grep -q ') Z' /proc/$pid/stat" || fail "daemon stays"

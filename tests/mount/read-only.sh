@@ -31,7 +31,7 @@ mount_source disk/source mnt ro
 assert_eq "$(cat mnt/file)" data
 # who runs there is answered, though nothing is tracked; the rest is refused
 client control mnt info >out
-assert_contains "$(cat out)" "version 3 pid ${daemon_of[$work/mnt]} "
+assert_contains "$(cat out)" "version 4 pid ${daemon_of[$work/mnt]} "
 assert_contains "$(cat out)" " block_shift 0 generation 0 flags 1"
 for command in commit flush; do
 	assert_fails client control mnt "$command"
