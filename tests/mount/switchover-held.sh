@@ -41,6 +41,12 @@ drop_holder() {
 	wait "$holder" || fail "holder: exit code $?"
 }
 
+# Each in a directory of its own, which the kernel locks for some of them.
+kinds=("fallocate -p -l 4096 file" "truncate -s 1000 file" "setfattr -n user.x -v y file"
+	"setfattr -x user.kept file" "ln file linked" "ln -s file symlink" "rm file" "rmdir dir"
+	"mkfifo fifo" "dd if=/dev/null of=file status=none" "touch file" "chown 1:1 file"
+	"dd if=/dev/null of=fresh status=none" "mkdir fresh" "mv file moved")
+
 # change NUMBER: begins changes of all kinds, so many of each, that wait; their processes in changers
 change() {
 	local i
@@ -51,6 +57,10 @@ change() {
 		dd if=/dev/zero bs=64k count=1 conv=notrunc status=none oflag=direct "of=mnt/direct$i" &
 		changers+=($!)
 		chmod 640 "mnt/image$i" &
+		changers+=($!)
+	done
+	for ((i = 0; i < ${#kinds[@]}; i++)); do
+		(cd "mnt/kind$i" && ${kinds[i]}) &
 		changers+=($!)
 	done
 	echo fresh >"mnt/fresh" & # which locks the top directory in the kernel
@@ -79,6 +89,12 @@ changed() {
 reset() {
 	rm -rf mnt/fresh mnt/dir
 	[ ! -e mnt/renamed ] || mv mnt/renamed mnt/name
+	for ((i = 0; i < ${#kinds[@]}; i++)); do
+		rm -rf "mnt/kind$i"
+		mkdir -p "mnt/kind$i/dir"
+		echo content >"mnt/kind$i/file"
+		setfattr -n user.kept -v x "mnt/kind$i/file"
+	done
 	for ((i = 0; i < 40; i++)); do
 		cp bytes "mnt/image$i"
 		cp bytes "mnt/direct$i"
@@ -146,12 +162,14 @@ drop_holder
 reset
 
 echo "a checkpoint from before is no reason to seal it"
-hold 60000
-change 2 2>/dev/null
-order stale "Stale file handle"
-changed 0
-drop_holder
-reset
+for which in stale seal; do
+	hold 60000
+	change 2 2>/dev/null
+	order $which "Stale file handle"
+	changed 0
+	drop_holder
+	reset
+done
 
 attached() {
 	[ "$(sed -n 's/^TracerPid:[[:space:]]*//p' "/proc/${daemon_of[$work/mnt]}/status")" != 0 ]
