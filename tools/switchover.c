@@ -96,7 +96,7 @@ static int sync_round(struct switchover *s, bool switching, uint64_t until_ms, d
 		note(s, &result);
 	}
 	sync_result_destroy(&result);
-	return r;
+	return r == -EBUSY && stop_signal() ? -ECANCELED : r;
 }
 
 static int sync_until_short(struct switchover *s)

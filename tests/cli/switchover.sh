@@ -81,7 +81,7 @@ mount_source s
 assert_fails "$MIRRORCTL" switchover --undo s
 assert_contains "$stderr" "it wasn't switched over"
 assert_fails "$MIRRORCTL" switchover s s/dir
-is_sealed s && fail "sealed by a switchover that was refused"
+if is_sealed s; then fail "sealed by a switchover that was refused"; fi
 echo goes on >s/dir/file
 
 echo "with a guest that writes all the time"
@@ -149,7 +149,7 @@ mount_source s
 assert_contains "$(cat out)" "undone: 's' can be written to again"
 dd if=/dev/urandom of=s/keep bs=4k count=3 conv=notrunc,fsync status=none
 mkdir s/sub
-is_sealed s && fail "still sealed"
+if is_sealed s; then fail "still sealed"; fi
 must_sync 0 s d
 assert_eq "$(json '.bytes_copied > 0 and .bytes_copied < 300000')" true "copied: $(cat sync.json)"
 assert_equal_trees s d
@@ -182,6 +182,44 @@ must_sync 1 s d
 "$MIRRORCTL" switchover --undo --json s | jq -e '.sealed == false' >/dev/null
 echo more >>s/dir/file
 must_sync 0 s d
+
+mkdir small
+echo content >small/file
+mount_source small
+must_sync 0 small small-d
+if command -v strace >/dev/null; then
+	echo "the last sync takes too long: nothing has happened"
+	code=0
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 strace -f -qq -o trace \
+		-e trace=fsync,fdatasync -e inject=fsync,fdatasync:delay_enter=200000 \
+		"$MIRRORCTL" switchover --timeout 100ms small small-d 2>err || code=$?
+	assert_eq "$code" 1 "exit code"
+	assert_contains "$(cat err)" "the last sync took longer than writes may be held, and guests go on"
+	echo more >>small/file
+	if is_sealed small; then fail "sealed all the same"; fi
+fi
+
+echo "a signal ends it, and nothing has happened"
+"$MIRRORCTL" sync --quiet --pre-hook ': >hooked; while [ ! -e enough ]; do sleep 0.1; done' small small-d &
+busy=$!
+wait_for 30 test -e hooked || fail "the hook does not run"
+"$MIRRORCTL" switchover small small-d 2>err &
+waiting=$!
+wait_for 30 catches "$waiting" 15
+kill "$waiting"
+code=0
+wait "$waiting" || code=$?
+assert_eq "$code" 143 "exit code"
+assert_contains "$(cat err)" "stopped by a signal; guests go on from there"
+echo "one that waits for a sync that is under way"
+"$MIRRORCTL" switchover --quiet small small-d &
+waiting=$!
+: >enough
+wait "$busy" || fail "sync: exit code $?"
+wait "$waiting" || fail "switchover: exit code $?"
+erofs touch small/file
+assert_equal_trees small small-d
+unmount small
 
 echo "a follower that still runs doesn't touch what the guest goes on from"
 "$MIRRORCTL" sync --follow --interval 100ms s d >out 2>log &
