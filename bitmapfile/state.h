@@ -71,9 +71,9 @@ int bmf_state_add_checkpoint(struct bmf_state *state, const struct bmf_uuid *uui
 const struct bmf_checkpoint *bmf_state_checkpoint(const struct bmf_state *state, uint64_t number);
 
 /*
- * Names the checkpoint (number, uuid), or with NULL takes its name away.  0, -ENOMEM; -ENOENT: it is
- * not kept, or there is no name to be taken away; -EEXIST: it has a name, or another has that one;
- * -EINVAL: see bmf_checkpoint_name_ok().
+ * Names the checkpoint (number, uuid), or with NULL takes its name away.  0, -ENOMEM; -ENOENT: it
+ * is not kept, or there is no name to be taken away; -EEXIST: it has a name, or another has that
+ * one; -EINVAL: see bmf_checkpoint_name_ok().
  */
 int bmf_state_name(struct bmf_state *state, const struct bmf_checkpoint *checkpoint,
 		   const char *name);

@@ -156,26 +156,58 @@ static int open_dir(int dir_fd)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Root may do this for a source that is another's, who has to be able to go on alone. */
+static int give_to_owner(int fd, int dir_fd)
+{
+	struct stat st;
+
+	if (fstat(dir_fd, &st) < 0)
+		return -errno;
+	if (geteuid() != 0 || st.st_uid == 0)
+		return 0;
+	return fchown(fd, st.st_uid, st.st_gid) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* A descriptor of the directory, which is made if need be, and its name durable. */
+static int make_dir(int dir_fd)
+{
+	int fd, r;
+
+	/* also if it is there: who made it may have been killed before that was durable */
+	if ((mkdirat(dir_fd, LISTING_DIR, 0700) < 0 && errno != EEXIST) || fsync(dir_fd) < 0)
+		return -errno;
+	fd = open_dir(dir_fd);
+	r = fd < 0 ? fd : give_to_owner(fd, dir_fd);
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}
+
+static int save(int dir_fd, const char *name, const void *buf, size_t nbytes)
+{
+	int file_fd, fd = make_dir(dir_fd), r;
+
+	if (fd < 0)
+		return fd;
+	r = bmf_io_replace_file(&bmf_io_posix, fd, name, buf, nbytes, true, &file_fd);
+	if (r == 0) {
+		r = give_to_owner(file_fd, dir_fd);
+		close(file_fd);
+	}
+	close(fd);
+	return r;
+}
+
 int listing_save(int dir_fd, const struct listing *listing)
 {
 	char name[BMF_UUID_TEXT];
 	size_t nbytes;
 	void *buf;
-	int fd, r = listing_encode(listing, &buf, &nbytes);
+	int r = listing_encode(listing, &buf, &nbytes);
 
 	if (r < 0)
 		return r;
-	/* also if it is there: who made it may have been killed before that was durable */
-	if ((mkdirat(dir_fd, LISTING_DIR, 0700) < 0 && errno != EEXIST) || fsync(dir_fd) < 0)
-		r = -errno;
-	fd = r < 0 ? r : open_dir(dir_fd);
-	if (fd >= 0) {
-		bmf_uuid_format(&listing->checkpoint, name);
-		r = bmf_io_replace_file(&bmf_io_posix, fd, name, buf, nbytes, true, NULL);
-		close(fd);
-	} else {
-		r = fd;
-	}
+	r = save(dir_fd, bmf_uuid_format(&listing->checkpoint, name), buf, nbytes);
 	free(buf);
 	return r;
 }
@@ -249,12 +281,12 @@ static int collect(const char *name, void *arg)
 
 static void remove_both(int fd, const struct bmf_uuid *uuid)
 {
-	char name[BMF_UUID_TEXT + sizeof(BMF_TEMP_SUFFIX)];
+	char name[BMF_UUID_TEXT], temporary[BMF_UUID_TEXT + sizeof(BMF_TEMP_SUFFIX)];
 
 	bmf_uuid_format(uuid, name);
+	snprintf(temporary, sizeof(temporary), "%s" BMF_TEMP_SUFFIX, name);
 	unlinkat(fd, name, 0);
-	strcat(name, BMF_TEMP_SUFFIX);
-	unlinkat(fd, name, 0);
+	unlinkat(fd, temporary, 0);
 }
 
 static bool is_kept(const struct bmf_state *state, const struct bmf_uuid *uuid)

@@ -9,16 +9,7 @@
 #include "tools/tree.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
-
-static const struct bmf_checkpoint *find(const struct bmf_state *state, const char *name)
-{
-	for (size_t i = 0; i < state->ncheckpoints; i++)
-		if (state->checkpoints[i].name && strcmp(state->checkpoints[i].name, name) == 0)
-			return &state->checkpoints[i];
-	return NULL;
-}
 
 static int read_state(void *arg, struct bmf_state **ret)
 {
@@ -47,7 +38,7 @@ int named_check(struct source_view *view, const char *name, struct bmf_error *er
 		r = source_view_state(view, &state, err);
 	if (r < 0)
 		return r;
-	if (find(state, name))
+	if (since_by_name(state, name))
 		r = taken(view, name, err);
 	bmf_state_free(state);
 	return r;
@@ -57,7 +48,7 @@ int named_check(struct source_view *view, const char *name, struct bmf_error *er
 
 /* Which image it is: none for one that can't be recognised by its id later. */
 static int identify(struct source_view *view, const struct bmf_state *state,
-		    const struct tree_node *node, int fd, struct bmf_uuid *ret)
+		    const struct tree_node *node, int fd, struct bmf_uuid *ret, bool *ret_doubted)
 {
 	struct bmf_history history;
 	int r = source_view_history(view, state, fd, node->st.st_ino, false, &history, NULL);
@@ -68,11 +59,12 @@ static int identify(struct source_view *view, const struct bmf_state *state,
 	if (history.has_id && history.reason != BMF_REASON_COPIED &&
 	    history.reason != BMF_REASON_NO_ID)
 		*ret = history.id;
+	*ret_doubted = source_view_doubts(&history);
 	bmf_history_destroy(&history);
 	return 0;
 }
 
-static int flush(struct source_view *view, const struct tree_node *node, int fd,
+static int flush(struct source_view *view, const struct tree_node *node, int fd, bool doubted,
 		 struct bmf_error *err)
 {
 	struct source_image image;
@@ -80,7 +72,7 @@ static int flush(struct source_view *view, const struct tree_node *node, int fd,
 
 	if (r < 0)
 		return fail_errno(err, r, "open", view->path, node->first->path);
-	r = source_view_flush(view, &image, node->first->path, err);
+	r = source_view_flush(view, &image, node->first->path, doubted, err);
 	source_image_close(&image);
 	return r;
 }
@@ -90,13 +82,14 @@ static int list_image(struct source_view *view, const struct bmf_state *state,
 		      struct bmf_error *err)
 {
 	struct bmf_uuid id;
-	int r = identify(view, state, node, fd, &id);
+	bool doubted = false;
+	int r = identify(view, state, node, fd, &id, &doubted);
 
 	for (const struct tree_entry *name = node->first; r == 0 && name; name = name->next)
 		r = listing_add(listing, &id, name->path, (uint64_t)node->st.st_size);
 	if (r < 0)
 		return fail_errno(err, r, "read bitmaps of", view->path, node->first->path);
-	return flush(view, node, fd, err);
+	return flush(view, node, fd, doubted, err);
 }
 
 static int list_images(struct source_view *view, const struct bmf_state *state,
@@ -195,7 +188,7 @@ int named_delete(const char *path, const char *name, struct bmf_error *err)
 
 	if (r < 0)
 		return r;
-	found = find(state, name);
+	found = since_by_name(state, name);
 	r = found ? source_view_locate(path, &view, err) : -ENOENT;
 	if (found && r == 0) {
 		r = unname(&view, found, err);

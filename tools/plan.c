@@ -173,8 +173,7 @@ static unsigned int without_checkpoint(const struct manifest *manifest,
 /* Has an fsync of it failed, perhaps since a checkpoint that the replica knows? */
 static bool is_suspect(const struct plan_node *node, const struct bmf_history *history)
 {
-	return node->reason == BMF_REASON_IO_ERROR || history->reason == BMF_REASON_IO_ERROR ||
-	       (history->sidecar && history->sidecar->reason == BMF_REASON_IO_ERROR);
+	return node->reason == BMF_REASON_IO_ERROR || source_view_doubts(history);
 }
 
 /* Why the image has to be copied in full, or FULL_NONE and node->bits (I4). */

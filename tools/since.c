@@ -51,10 +51,10 @@ static int not_found(const struct bmf_state *state, const char *word, struct bmf
 			 REPLICAS_PREFIX_MIN, there);
 }
 
-static const struct bmf_checkpoint *by_name(const struct bmf_state *state, const char *word)
+const struct bmf_checkpoint *since_by_name(const struct bmf_state *state, const char *name)
 {
 	for (size_t i = 0; i < state->ncheckpoints; i++)
-		if (state->checkpoints[i].name && strcmp(state->checkpoints[i].name, word) == 0)
+		if (state->checkpoints[i].name && strcmp(state->checkpoints[i].name, name) == 0)
 			return &state->checkpoints[i];
 	return NULL;
 }
@@ -110,7 +110,7 @@ static int by_replica(const struct bmf_state *state, const char *word,
 int since_find(const struct bmf_state *state, const char *word, const struct bmf_checkpoint **ret,
 	       struct bmf_error *err)
 {
-	const struct bmf_checkpoint *found = by_name(state, word);
+	const struct bmf_checkpoint *found = since_by_name(state, word);
 	size_t n = 1;
 	int r = 0;
 

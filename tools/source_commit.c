@@ -293,13 +293,17 @@ int source_view_suspect(struct source_view *view, const struct source_image *ima
  * of a guest, would succeed without having written anything.  So the source is told.
  */
 int source_view_flush(struct source_view *view, const struct source_image *image, const char *path,
-		      struct bmf_error *err)
+		      bool doubted, struct bmf_error *err)
 {
 	char reason[128];
 	int r, error;
 
-	if (fdatasync(image->fd) == 0)
+	if (fdatasync(image->fd) == 0) {
+		/* pages that couldn't be written are clean in the cache */
+		if (doubted)
+			posix_fadvise(image->fd, 0, 0, POSIX_FADV_DONTNEED);
 		return 0;
+	}
 	error = -errno;
 	snprintf(reason, sizeof(reason), "%s", fail_reason(error));
 	r = source_view_suspect(view, image);

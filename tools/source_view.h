@@ -145,12 +145,20 @@ int source_view_forget(struct source_view *view, const struct bmf_uuid *replica,
 int source_view_name(struct source_view *view, const struct bmf_checkpoint *checkpoint,
 		     const char *name, struct bmf_error *err);
 
+/* Has an fsync of the image failed, so that its cache may have what its disk never got? */
+static inline bool source_view_doubts(const struct bmf_history *history)
+{
+	return history->reason == BMF_REASON_IO_ERROR ||
+	       (history->sidecar && history->sidecar->reason == BMF_REASON_IO_ERROR);
+}
+
 /*
  * The image is on the source's disk, as it is in its cache now: before anybody relies on what is
- * read of it (I1).  A failure is told to its guests too, see source_view_suspect().
+ * read of it (I1).  A failure is told to its guests too, see source_view_suspect().  doubted: as
+ * above; then what is read from here on is what the disk has.
  */
 int source_view_flush(struct source_view *view, const struct source_image *image, const char *path,
-		      struct bmf_error *err);
+		      bool doubted, struct bmf_error *err);
 
 static inline bool source_view_has_snapshot(const struct source_view *view)
 {

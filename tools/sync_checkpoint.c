@@ -39,7 +39,9 @@ static int check_dest_of_fresh(struct sync *s, const char *dest)
 	if (s->view.mount_fd >= 0 ||
 	    fstatat(s->view.fd, BMF_STATE_DIR, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	r = replica_look(dest, &s->view, NULL, s->options->since, &replica, s->err);
+	if (s->options->since)
+		return source_view_none(s->view.path, s->err);
+	r = replica_look(dest, &s->view, NULL, false, &replica, s->err);
 	if (r == 0)
 		replica_close(&replica);
 	return r;

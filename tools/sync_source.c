@@ -124,13 +124,5 @@ int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size,
  */
 int sync_flush_image(struct sync *s, const struct plan_node *node)
 {
-	int r = source_view_flush(&s->view, &s->image, sync_path(node), s->err);
-
-	/*
-	 * Pages that couldn't be written are clean in the cache; what the disk has instead is
-	 * what the image will be.
-	 */
-	if (r == 0 && node->suspect)
-		posix_fadvise(s->image.fd, 0, 0, POSIX_FADV_DONTNEED);
-	return r;
+	return source_view_flush(&s->view, &s->image, sync_path(node), node->suspect, s->err);
 }

@@ -112,6 +112,23 @@ assert_eq "$(head -n 1 hooks)" "pre $(listed hooked .number)" "a hook of a name 
 assert_fails checkpoint create m posted --post-hook false
 assert_eq "$(names | grep -c posted)" 1 "made though the post-hook failed"
 
+# Others make one at the same moment, so that ours is gone before it has its name: it is made again.
+cat >crowd <<'END'
+[ -e crowded ] && [ ! -e always ] && exit 0
+touch crowded
+exec "$MIRRORCTL" sync --quiet m d
+END
+export MIRRORCTL
+checkpoint create m crowded --post-hook 'sh ./crowd'
+[ -e crowded ] || fail "nobody made another"
+assert_eq "$(names | grep -c crowded)" 1 "made though another came in between"
+touch always
+refused "others were made at the same moment" create m never --post-hook 'sh ./crowd'
+[[ " $(names) " != *" never "* ]] || fail "made, and refused: $(names)"
+assert_fails "$MIRRORCTL" snapshot create --checkpoint m never --post-hook 'sh ./crowd'
+assert_contains "$stderr" "others were made at the same moment"
+assert_eq "$("$MIRRORCTL" snapshot list m)" "" "snapshots when its checkpoint has no name"
+
 # as a snapshot, which may go before it
 at_snapshot=$("$MIRRORCTL" snapshot create --checkpoint m snap)
 assert_same_file "$at_snapshot/a" s/a
@@ -172,3 +189,25 @@ assert_eq "$(names)" "- after" "names after kills, and what d is at"
 assert_eq "$(find s/.mirrorfs/named -type f)" "s/.mirrorfs/named/$(listed after .uuid)" \
 	"lists of images after kills"
 echo "$killed kills, $made with a name"
+
+# What root does for a source that is another's, its owner can go on with.
+if [ "$(id -u)" = 0 ]; then
+	chown 65534:65534 s/.mirrorfs
+	checkpoint create --quiet s by-root
+	assert_eq "$(stat -c %u:%g s/.mirrorfs/named "s/.mirrorfs/named/$(listed by-root .uuid)" | xargs)" \
+		"65534:65534 65534:65534" "owners"
+	checkpoint delete s by-root
+	chown 0:0 s/.mirrorfs
+fi
+
+# An image that can't be flushed: no name, and its content is in doubt, as if its guest's own fsync
+# had failed.
+code=0
+strace -f -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:error=EIO:when=1 \
+	"$MIRRORCTL" checkpoint create s doubtful 2>err || code=$?
+assert_eq "$code" 1 "create when an image can't be flushed: exit code"
+assert_contains "$(cat err)" "flush 's/"
+assert_eq "$(names)" "- after -" "names when an image couldn't be flushed"
+must_sync 3 s d
+assert_eq "$(json '[.full_copies[].reason] | unique | join(" ")')" fsync-failed "reason"
+assert_equal_trees s d

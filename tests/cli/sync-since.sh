@@ -140,9 +140,47 @@ for way in "" --in-place; do
 	took_it d $way
 done
 
+# A guest that writes all the while, and the option in a timer's file: from a snapshot, and from the
+# images themselves, as what is written after the checkpoint is copied again.
+for from in snapshot mount; do
+	make_source
+	at=m
+	mount_source s m
+	rm -f stop
+	while [ ! -e stop ]; do
+		block m/a $((RANDOM % 40))
+		block m/still $((RANDOM % 30))
+	done &
+	writer=$!
+	cleanup_fn stop_process $writer
+	rm -rf d
+	if [ $from = snapshot ]; then
+		"$MIRRORCTL" snapshot create --checkpoint m seed >path
+		cp -a "$(cat path)" d
+		"$MIRRORCTL" snapshot delete m seed
+	else
+		"$MIRRORCTL" checkpoint create --quiet m seed
+		cp -a m d
+	fi
+	printf 'source = %s\ndest = %s\nsince = seed\n' "$PWD/m" "$PWD/d" >config
+	"$MIRRORCTL" sync --json --config config >sync.json
+	assert_eq "$(json '[.images_believed, (.full_copies | length)] | @text')" "[$nimages,0]" "by a config"
+	"$MIRRORCTL" sync --json --config config >sync.json
+	assert_eq "$(json '[.images_believed, (.full_copies | length)] | @text')" "[null,0]" \
+		"by a config again"
+	touch stop
+	wait $writer
+	"$MIRRORCTL" checkpoint delete m seed
+	"$MIRRORCTL" sync --quiet --config config
+	assert_equal_trees m d
+	unmount m
+done
+at=s
+
 # What has not the size that it had was not copied to its end; what isn't there not at all.
 seed() {
-	rm -rf d && cp -a s d && rm -r d/.mirrorfs
+	# hard links become files of their own
+	rm -rf d && cp -r s d && rm -r d/.mirrorfs
 	mount_source s m
 	change_source m
 	unmount m
@@ -155,13 +193,32 @@ truncate -s 1999999 d/still
 truncate -s 3000001 d/a
 rm d/swapped2 d/dir/linked d/$'new\nline'
 mkdir d/$'new\nline' # something else
+ln d/over kept       # by somebody who has not given it to us
+cp kept kept.was
 must_sync 3 s d --since seed
 assert_eq "$(json '[.full_copies[] | select(.expected | not) | .path + " " + .reason] | sort | join(", ")')" \
-	"a copy-size, "$'new\nline'" replica-missing, still copy-size, swapped1 replica-missing" \
+	"a copy-size, "$'new\nline'" replica-missing, overwritten replica-changed, still copy-size, swapped1 replica-missing" \
 	"full copies of what wasn't copied well"
 assert_eq "$(json '.full_copies[] | select(.path == "still") | .by_digest, .bytes_differing' | xargs)" \
 	"true 33920" "what a copy lacks that was cut off"
 assert_equal_trees s d
+assert_same_file kept kept.was
+
+# It keeps older checkpoints from its first sync on; that it had none before is nothing to be said.
+make_source
+"$MIRRORCTL" checkpoint create --quiet s seed
+seed
+must_sync 0 s d --since seed --keep 2
+assert_eq "$(json '.warnings | length')" 0 "warnings"
+number=$(json .checkpoint.number)
+list_tree d >before
+mount_source s m
+block m/a 20
+mv m/still m/moved
+unmount m
+must_sync 0 s d --since seed --keep 2
+"$MIRRORCTL" restore --at "$number" --quiet d restored
+list_tree restored | diff before - >&2 || fail "restored is another thing"
 
 # ---- what is refused, and left as it is ----
 
@@ -216,20 +273,17 @@ refused "a replica of another source" d2 --since seed
 # ---- an adopted one ----
 
 # Of it digests may be known, but not of what somebody has copied over it since.
+must_sync 0 s fresh
+assert_proved fresh
 "$MIRRORCTL" adopt --quiet fresh
-block s/a 7 && block s/still 7 # behind the mount: it doesn't matter, they are copied now
-make_source
-"$MIRRORCTL" checkpoint create --quiet s seed
-cp -a fresh old
-for file in a still; do
-	cp s/$file fresh/$file
-done
-rm -r fresh && cp -a s fresh && rm -r fresh/.mirrorfs && mv old/.mirrorfs fresh/
 mount_source s m
+block m/a 7 && block m/still 7
+at_snapshot=$("$MIRRORCTL" snapshot create --checkpoint m reseed)
+cp -r --no-preserve=links "$at_snapshot/." fresh/
 block m/a 9
 unmount m
 code=0
-"$MIRRORCTL" sync --json --since seed s fresh >sync.json 2>sync.err || code=$?
+"$MIRRORCTL" sync --json --since reseed s fresh >sync.json 2>sync.err || code=$?
 assert_eq "$code" 0 "sync of an adopted one: $(cat sync.err)"
 assert_eq "$(json .bytes_copied)" 65536 "bytes copied to an adopted one"
 assert_equal_trees s fresh
@@ -243,6 +297,8 @@ assert_proved fresh
 # ---- what is durable when ----
 
 # What was copied is on the disk before it is called a replica.
+make_source
+"$MIRRORCTL" checkpoint create --quiet s seed
 seed
 strace -f -qq -y -o trace -e trace=syncfs,renameat,renameat2,fsync "$MIRRORCTL" sync --quiet --since seed s d
 [ "$(grep -n 'syncfs(.*/d>)' trace | head -n 1 | cut -d : -f 1)" -lt \
