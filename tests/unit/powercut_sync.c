@@ -4,6 +4,9 @@
  *
  * Blocks that the replica has already are overwritten in place; what is new to it comes with
  * the moment at which it arrives.
+ *
+ * Some arrive by a name: the copy is made by other means, and the source knows of no replica that
+ * is at the checkpoint, only that it is to be kept (tools/named.h, N1 to N5).
  */
 #include "config.h"
 
@@ -133,16 +136,36 @@ static void arrive(struct world *w, const struct bmf_checkpoint *checkpoint, uin
 	pthread_mutex_unlock(&w->disk->lock);
 }
 
+/* A checkpoint for somebody else: ours is the newest no more, and kept for what needs it. */
+static int pass_over(struct world *w)
+{
+	struct bmf_source *s = w->fs.source;
+	struct bmf_commit commit;
+	int r = mfs_gate_close(&w->fs.gate, 10000);
+
+	if (r < 0)
+		return r;
+	bmf_source_advance(s);
+	mfs_gate_open(&w->fs.gate);
+	return bmf_source_commit(s, NULL, NULL, &commit, NULL);
+}
+
 void powercut_sync(struct world *w)
 {
 	struct bmf_checkpoint at = { .number = w->at, .uuid = w->at_uuid };
 	struct bmf_source *s = w->fs.source;
+	bool named = rng_below(&w->rng, 4) == 0;
 	struct bmf_commit commit;
 	struct bmf_error err;
 	uint64_t keeps;
 
 	powercut_tell(w, "sync from %" PRIu64, w->at);
+	if (w->at && rng_below(&w->rng, 3) == 0 && pass_over(w) < 0)
+		return;
 	if (w->at && bmf_source_arrived(s, &replica, &at, NULL) < 0)
+		return;
+	/* the replica keeps it now; one that has no name has none to lose */
+	if (w->at && bmf_source_name(s, &at, NULL) < 0 && w->disk->off)
 		return;
 	if (mfs_gate_close(&w->fs.gate, 10000) < 0)
 		return;
@@ -160,17 +183,19 @@ void powercut_sync(struct world *w)
 			powercut_guest(w, (unsigned int)rng_below(&w->rng, SLOTS), &w->rng);
 	if (rng_below(&w->rng, 3) == 0)
 		bmf_source_keep(s);
-	if (bmf_source_commit(s, &replica, "replica", &commit, &err) < 0)
+	if (bmf_source_commit(s, named ? NULL : &replica, "replica", &commit, &err) < 0)
 		return;
 	if (rng_below(&w->rng, 6) == 0)
 		return; /* mirrorctl was killed */
 	powercut_tell(w, "committed %" PRIu64, commit.checkpoint.number);
 	if (copy_images(w, commit.checkpoint.number) < 0 || w->disk->off)
 		return;
+	if (named && bmf_source_name(s, &commit.checkpoint, "seed") < 0)
+		return;
 	arrive(w, &commit.checkpoint, keeps);
 	powercut_tell(w, "replica at %" PRIu64, w->at);
 	atomic_fetch_add(&w->counters->syncs, 1);
-	if (rng_below(&w->rng, 6) == 0)
+	if (named || rng_below(&w->rng, 6) == 0)
 		return;
 	bmf_source_arrived(s, &replica, &commit.checkpoint, NULL);
 }
