@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 # guest.bash - a guest of our own: kernel, initramfs, QEMU, console; sourced after lib.sh
 #
-#	get_kernel
+#	get_kernel			and perhaps get_agent
 #	begin_guest			then what is to be in it:
 #	add_modules ... add_programs ...
 #	pack_guest JOB FILE...		JOB is what runs in it (see init)
@@ -16,16 +16,26 @@
 : "${work:?is set by lib.sh}"
 
 guest_kernel=$BUILD/guest-kernel
+guest_agent=$BUILD/guest-agent
 guest_pid=''
 
-# get_kernel: bootstrap knows the package's name, and does nothing if it is there
-get_kernel() {
-	[ "$(uname -m)" = x86_64 ] || skip "the guest is made for x86_64"
+# get_part NAME DIR: bootstrap knows the package's name, and does nothing if it is there
+get_part() {
 	(
 		flock 9
-		"$TOP/bootstrap" --guest-kernel "$guest_kernel" >"$work/kernel.out" 2>&1
-	) 9>"$guest_kernel.lock" || skip "no kernel for the guest: $(tail -n 1 "$work/kernel.out")"
+		"$TOP/bootstrap" "--guest-$1" "$2" >"$work/$1.out" 2>&1
+	) 9>"$2.lock" || skip "no $1 for the guest: $(tail -n 1 "$work/$1.out")"
+}
+
+get_kernel() {
+	[ "$(uname -m)" = x86_64 ] || skip "the guest is made for x86_64"
+	get_part kernel "$guest_kernel"
 	kernel_version=$(cd "$guest_kernel/lib/modules" && echo *)
+}
+
+# get_agent: QEMU's, in $guest_agent/usr/sbin/qemu-ga
+get_agent() {
+	get_part agent "$guest_agent"
 }
 
 # --- the initramfs
