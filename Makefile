@@ -110,7 +110,7 @@ scripts := bootstrap .ci/run tests/run tests/torture tests/mutants/run tests/ben
 	$(addprefix tools/debian/,build postinst postrm)
 zsh_scripts := $(wildcard tests/*/*.zsh tools/completion/_*)
 mutants := $(wildcard tests/mutants/*.patch)
-pages := $(wildcard man/*.5 man/*.8)
+pages := $(wildcard man/*.[578])
 schemas := $(wildcard tools/schema/*.json)
 units := $(wildcard tools/systemd/*.in tools/systemd/*.timer)
 bash_completion := $(wildcard tools/completion/*.bash)
@@ -362,7 +362,7 @@ dest_schema = $(DESTDIR)$(datadir)/mirrorfs/schema
 # A file of bash's completion is named as the program that it is for.
 .PHONY: install uninstall
 install: all ## install programs, man pages, completion, schemas, units (prefix, DESTDIR)
-	$(INSTALL) -d '$(dest_bin)' '$(dest_man)/man5' '$(dest_man)/man8' '$(dest_schema)'
+	$(INSTALL) -d '$(dest_bin)' $(patsubst %,'$(dest_man)/man%',5 7 8) '$(dest_schema)'
 	$(INSTALL) -m 755 $(programs) '$(dest_bin)'
 	for page in $(pages); do \
 		$(INSTALL) -m 644 $$page '$(dest_man)/man'$${page##*.} || exit; done

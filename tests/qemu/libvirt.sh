@@ -14,7 +14,7 @@
 . "$TOP/tests/guest/guest.bash"
 
 PATH=$PATH:/usr/sbin:/sbin
-requires libvirtd virsh qemu-system-x86_64 qemu-img busybox cpio modprobe mkfs.ext4 dumpe2fs
+requires libvirtd virsh jq qemu-system-x86_64 qemu-img busybox cpio modprobe mkfs.ext4 dumpe2fs
 requires_fuse
 requires_root
 get_kernel
@@ -169,7 +169,7 @@ sync_frozen() {
 	grep -qx 'Froze 2 filesystem(s)' sync.err || fail "not frozen: $(cat sync.err)"
 	grep -qx 'Thawed 2 filesystem(s)' sync.err || fail "not thawed: $(cat sync.err)"
 	echo "sync: copied $(($(synced bytes_copied) / 1024)) KiB of $(($(synced bytes_total) / mib)) MiB," \
-		"frozen for $(synced frozen_ms) ms"
+		"frozen for $(jq .frozen_ms sync.json) ms"
 }
 
 # assert_frozen: a filesystem that was frozen has no journal to recover; one that is in use has

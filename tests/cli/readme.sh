@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The first steps in README.md, as they are written there: its block of commands is run in a chroot on
+# an overlay of this machine, so that nothing of it gets to the machine's own disk.
+#
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+requires_fuse
+own_mounts
+requires qemu-img qemu-io make chroot
+
+# steps_of FILE: the block of code that comes after "by hand"
+steps_of() {
+	awk '/by hand, as root:$/ { found = 1; next }
+		found && /^    / { print substr($0, 5); inside = 1; next }
+		inside { exit }' "$1"
+}
+
+# bind PATH [AT]: what is not on the overlay's own filesystem
+bind() {
+	mkdir -p "root${2:-$1}"
+	mount --rbind "$1" "root${2:-$1}"
+	cleanup_fn umount -l "$work/root${2:-$1}"
+}
+
+mkdir root upper srv backup
+mount -t tmpfs none upper
+cleanup_fn umount -l "$work/upper"
+mkdir upper/upper upper/work
+mount -t overlay none -o "lowerdir=/,upperdir=$work/upper/upper,workdir=$work/upper/work" root
+cleanup_fn umount -l "$work/root"
+bind /dev
+bind /proc
+bind "$TOP"
+bind "$BUILD"
+# As if nobody had used these yet, and on a disk: a source needs user.* attributes, and on an overlay of
+# two filesystems a replica would be on both.
+rm -rf root/backup
+bind "$work/srv" /srv
+bind "$work/backup" /backup
+
+steps_of "$TOP/README.md" >steps
+[ "$(grep -c '^mirrorctl sync ' steps)" -ge 2 ] || fail "README.md has no first steps: $(cat steps)"
+{
+	printf 'set -eu\ncd %q\n' "$TOP"
+	cat steps
+} >root/steps.sh
+env -u MIRRORFS -u MIRRORCTL BUILD="$BUILD" PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+	chroot root /bin/bash /steps.sh >out 2>err ||
+	fail "exit code $?: $(cat out err)"
+cat out
+[ ! -s err ] || fail "says on standard error: $(cat err)"
+
+# what the comments of the block promise
+grep '^checkpoint' out >syncs
+assert_contains "$(sed -n 1p syncs)" 'copied 100.0 MiB of' "first sync"
+assert_contains "$(sed -n 2p syncs)" 'copied 64.0 KiB of' "second sync"
+assert_same_file srv/images/disk.img backup/images/disk.img
