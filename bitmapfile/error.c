@@ -4,8 +4,21 @@
 
 #include "bitmapfile/error.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+const char *bmf_errno_text(int code)
+{
+	static _Thread_local char text[128];
+
+	snprintf(text, sizeof(text), "%s", strerror(-code));
+	/* "Input/output error", but not "RPC struct is bad" */
+	if (isupper((unsigned char)text[0]) && !isupper((unsigned char)text[1]))
+		text[0] = (char)tolower((unsigned char)text[0]);
+	return text;
+}
 
 int bmf_error_set(struct bmf_error *err, int code, const char *format, ...)
 {

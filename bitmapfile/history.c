@@ -249,20 +249,20 @@ int bmf_history_load(struct bmf_store *store, const struct bmf_state *state, int
 
 	r = bmf_stamp_take(store->io, fd, &history.stamp);
 	if (r < 0)
-		return bmf_error_set(err, r, "stat image: %s", strerror(-r));
+		return bmf_error_set(err, r, "stat image: %s", bmf_errno_text(r));
 
 	r = bmf_identity_read(store->io, fd, &history.id);
 	if (r == 0) {
 		history.has_id = true;
 		r = believe(store, state, crashed_at, flags, &history, err);
 		if (r < 0)
-			return bmf_error_set(err, r, "load history of image: %s", strerror(-r));
+			return bmf_error_set(err, r, "load history of image: %s", bmf_errno_text(r));
 	} else if (r == -EOPNOTSUPP || r == -EACCES || r == -EPERM) {
 		history.reason = BMF_REASON_NO_ID;
-		bmf_error_set(err, r, "read id of image: %s", strerror(-r));
+		bmf_error_set(err, r, "read id of image: %s", bmf_errno_text(r));
 	} else if (r != -ENODATA && r != -EINVAL) {
 		/* it may have one, with a sidecar that would be believed later */
-		return bmf_error_set(err, r, "read id of image: %s", strerror(-r));
+		return bmf_error_set(err, r, "read id of image: %s", bmf_errno_text(r));
 	}
 	*ret = history;
 	return 0;

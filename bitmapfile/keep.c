@@ -24,7 +24,7 @@ static void clean_tracker(struct bmf_tracker *t)
 	pthread_mutex_lock(&t->lock);
 	r = bmf_tracker_clean_locked(t);
 	if (r < 0 && r != -EAGAIN)
-		bmf_source_notice(t->source, t, "save sidecar: %s", strerror(-r));
+		bmf_source_notice(t->source, t, "save sidecar: %s", bmf_errno_text(r));
 	pthread_mutex_unlock(&t->lock);
 }
 

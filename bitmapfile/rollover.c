@@ -317,7 +317,7 @@ static int visit_image(const struct bmf_walk_entry *entry, void *arg)
 
 	r = bmf_source_track(a->source, entry->fd, &t);
 	if (r < 0)
-		return bmf_error_set(a->err, r, "track '%s': %s", entry->path, strerror(-r));
+		return bmf_error_set(a->err, r, "track '%s': %s", entry->path, bmf_errno_text(r));
 	if (may_adopt(a, t) || bmf_tracker_needs_save(t))
 		r = adopt(a, t);
 	pthread_mutex_lock(&t->lock);
@@ -440,18 +440,18 @@ int bmf_source_commit(struct bmf_source *s, const struct bmf_uuid *replica, cons
 	pthread_mutex_lock(&s->rollover_lock);
 	r = commit_state(s, replica, label, &commit.checkpoint);
 	if (r < 0)
-		bmf_error_set(err, r, "save state: %s", strerror(-r));
+		bmf_error_set(err, r, "save state: %s", bmf_errno_text(r));
 	if (r == 0) {
 		r = save_unsaved(s);
 		if (r < 0)
-			bmf_error_set(err, r, "save sidecars: %s", strerror(-r));
+			bmf_error_set(err, r, "save sidecars: %s", bmf_errno_text(r));
 	}
 	if (r == 0) {
 		struct bmf_error why = { 0 };
 
 		r = adopt_all(s, &commit, &why);
 		if (r < 0)
-			bmf_error_set(err, r, "%s", why.code ? why.text : strerror(-r));
+			bmf_error_set(err, r, "%s", why.code ? why.text : bmf_errno_text(r));
 	}
 	atomic_store(&s->committing, false);
 	pthread_mutex_lock(&s->table_lock);

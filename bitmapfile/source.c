@@ -100,16 +100,16 @@ static int load_state(struct bmf_source *s, struct bmf_error *err)
 		r = begin_state(s);
 		if (r < 0)
 			return bmf_error_set(err, r, "begin anew in '%s': %s", BMF_STATE_DIR,
-					     strerror(-r));
+					     bmf_errno_text(r));
 	}
 	if (r < 0)
-		return bmf_error_set(err, r, "%s", why.code ? why.text : strerror(-r));
+		return bmf_error_set(err, r, "%s", why.code ? why.text : bmf_errno_text(r));
 	if (shift && s->state->block_shift != shift) {
 		s->state->block_shift = shift;
 		r = bmf_store_save_state(s->store, s->state);
 	}
 	if (r < 0)
-		return bmf_error_set(err, r, "save state in '%s': %s", BMF_STATE_DIR, strerror(-r));
+		return bmf_error_set(err, r, "save state in '%s': %s", BMF_STATE_DIR, bmf_errno_text(r));
 	return 0;
 }
 
@@ -121,7 +121,7 @@ static int settle_names(struct bmf_source *s, struct bmf_error *err)
 {
 	int r = bmf_store_sync_names(s->store);
 
-	return r < 0 ? bmf_error_set(err, r, "sync '%s/bitmaps': %s", BMF_STATE_DIR, strerror(-r))
+	return r < 0 ? bmf_error_set(err, r, "sync '%s/bitmaps': %s", BMF_STATE_DIR, bmf_errno_text(r))
 		     : 0;
 }
 
@@ -141,7 +141,7 @@ static int mark_directory(struct bmf_source *s, struct bmf_error *err)
 				     "attributes, which mirrorfs needs");
 	if (r < 0)
 		return bmf_error_set(err, r, "set xattr '" BMF_XATTR_ID "' on '%s': %s",
-				     BMF_STATE_DIR, strerror(-r));
+				     BMF_STATE_DIR, bmf_errno_text(r));
 	return 0;
 }
 
@@ -154,7 +154,7 @@ int bmf_source_open(const struct bmf_io *io, int source_fd,
 	int r;
 
 	if (!s)
-		return bmf_error_set(err, -ENOMEM, "open source: %s", strerror(ENOMEM));
+		return bmf_error_set(err, -ENOMEM, "open source: %s", bmf_errno_text(-ENOMEM));
 	s->io = io;
 	s->options = *options;
 	pthread_mutex_init(&s->rollover_lock, NULL);
@@ -171,7 +171,7 @@ int bmf_source_open(const struct bmf_io *io, int source_fd,
 	if (r == 0) {
 		r = bmf_source_begin_session(s);
 		if (r < 0)
-			bmf_error_set(err, r, "open source: %s", strerror(-r));
+			bmf_error_set(err, r, "open source: %s", bmf_errno_text(r));
 	}
 	if (r == 0)
 		r = settle_names(s, err);
@@ -209,7 +209,7 @@ static int close_tracker(struct bmf_tracker *t)
 	r = bmf_tracker_clean_locked(t);
 	pthread_mutex_unlock(&t->lock);
 	if (r < 0)
-		bmf_source_notice(t->source, t, "save sidecar: %s", strerror(-r));
+		bmf_source_notice(t->source, t, "save sidecar: %s", bmf_errno_text(r));
 	return r;
 }
 

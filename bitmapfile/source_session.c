@@ -136,7 +136,7 @@ void bmf_source_vouch(struct bmf_source *s)
 		bmf_source_notice(s, NULL,
 				  "write '" BMF_STATE_DIR "/" BMF_SESSIONS_NAME
 				  "': %s, a crash would make images in use count as changed",
-				  strerror(-r));
+				  bmf_errno_text(r));
 	s->session.failed = r < 0;
 	pthread_mutex_unlock(&s->session.lock);
 }

@@ -33,7 +33,7 @@ static int open_failed(const char *path, int code, struct bmf_error *err)
 	if (code == -ENOTDIR || code == -ELOOP)
 		return bmf_error_set(err, code,
 				     "open '%s': not a directory; move it out of the way", path);
-	return bmf_error_set(err, code, "open '%s': %s", path, strerror(-code));
+	return bmf_error_set(err, code, "open '%s': %s", path, bmf_errno_text(code));
 }
 
 /*
@@ -48,10 +48,10 @@ static int open_dir(const struct bmf_io *io, int parent_fd, const char *name, co
 	if (flags & BMF_STORE_CREATE) {
 		r = io->mkdirat(io, parent_fd, name, 0700);
 		if (r < 0 && r != -EEXIST)
-			return bmf_error_set(err, r, "make '%s': %s", path, strerror(-r));
+			return bmf_error_set(err, r, "make '%s': %s", path, bmf_errno_text(r));
 		r = io->fsync(io, parent_fd);
 		if (r < 0)
-			return bmf_error_set(err, r, "make '%s': %s", path, strerror(-r));
+			return bmf_error_set(err, r, "make '%s': %s", path, bmf_errno_text(r));
 	}
 	fd = io->openat(io, parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	return fd < 0 ? open_failed(path, fd, err) : fd;
@@ -92,7 +92,7 @@ int bmf_store_open(const struct bmf_io *io, int source_fd, unsigned int flags, c
 	if (r == 0) {
 		r = bmf_sessions_load(io, store->dir_fd, &store->sessions);
 		if (r < 0)
-			bmf_error_set(err, r, "read '" SESSIONS_PATH "': %s", strerror(-r));
+			bmf_error_set(err, r, "read '" SESSIONS_PATH "': %s", bmf_errno_text(r));
 	}
 	if (r < 0) {
 		bmf_store_close(store);
@@ -132,10 +132,10 @@ static int open_document(const struct bmf_io *io, int dirfd, const char *name, c
 		return bmf_error_set(err, -EBADMSG, "read '%s': damaged (not a regular file)",
 				     path);
 	if (fd < 0)
-		return bmf_error_set(err, fd, "read '%s': %s", path, strerror(-fd));
+		return bmf_error_set(err, fd, "read '%s': %s", path, bmf_errno_text(fd));
 	r = io->fstat(io, fd, &st);
 	if (r < 0)
-		bmf_error_set(err, r, "read '%s': %s", path, strerror(-r));
+		bmf_error_set(err, r, "read '%s': %s", path, bmf_errno_text(r));
 	else if (S_ISDIR(st.st_mode))
 		r = bmf_error_set(err, -EISDIR, "read '%s': it is a directory; remove it", path);
 	else if (!S_ISREG(st.st_mode))
@@ -164,7 +164,7 @@ static int read_document(const struct bmf_io *io, int fd, uint64_t nbytes, const
 	}
 	free(buf);
 	if (got < 0)
-		return bmf_error_set(err, (int)got, "read '%s': %s", path, strerror((int)-got));
+		return bmf_error_set(err, (int)got, "read '%s': %s", path, bmf_errno_text((int)got));
 	return bmf_error_set(err, -EBADMSG, "read '%s': damaged (it became shorter)", path);
 }
 
@@ -229,7 +229,7 @@ static int check_length(const struct bmf_io *io, int fd, uint64_t nbytes, const 
 	int r;
 
 	if (got < 0)
-		return bmf_error_set(err, (int)got, "read '%s': %s", path, strerror((int)-got));
+		return bmf_error_set(err, (int)got, "read '%s': %s", path, bmf_errno_text((int)got));
 	r = bmf_sidecar_peek(header, (size_t)got, path, &expected, err);
 	if (r == 0 && expected != nbytes)
 		r = bmf_error_set(err, -EBADMSG,

@@ -28,10 +28,10 @@ static int open_lock(struct bmf_store *store, struct bmf_error *err)
 		return bmf_error_set(err, fd, "open '%s': not a regular file; remove it",
 				     LOCK_PATH);
 	if (fd < 0)
-		return bmf_error_set(err, fd, "open '%s': %s", LOCK_PATH, strerror(-fd));
+		return bmf_error_set(err, fd, "open '%s': %s", LOCK_PATH, bmf_errno_text(fd));
 	r = io->fstat(io, fd, &st);
 	if (r < 0)
-		bmf_error_set(err, r, "open '%s': %s", LOCK_PATH, strerror(-r));
+		bmf_error_set(err, r, "open '%s': %s", LOCK_PATH, bmf_errno_text(r));
 	else if (!S_ISREG(st.st_mode))
 		r = bmf_error_set(err, -EINVAL, "open '%s': not a regular file; remove it",
 				  LOCK_PATH);
@@ -85,7 +85,7 @@ int bmf_store_lock(struct bmf_store *store, const char *holder, struct bmf_error
 		r = bmf_error_set(err, -EBUSY, "lock '%s': in use by %s", LOCK_PATH,
 				  *line ? line : "another process");
 	} else {
-		bmf_error_set(err, r, "lock '%s': %s", LOCK_PATH, strerror(-r));
+		bmf_error_set(err, r, "lock '%s': %s", LOCK_PATH, bmf_errno_text(r));
 	}
 	io->close(io, fd);
 	return r;

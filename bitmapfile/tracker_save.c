@@ -89,7 +89,7 @@ static int take_history(struct bmf_tracker *t, struct bmf_history *history,
 		r = disown_sidecar(t);
 		if (r < 0)
 			bmf_source_notice(t->source, t, "remove sidecar: %s, it can't be opened",
-					  strerror(-r));
+					  bmf_errno_text(r));
 		return r;
 	}
 
@@ -421,7 +421,7 @@ int bmf_tracker_identify_locked(struct bmf_tracker *t)
 	if (r < 0) {
 		if (t->reason != BMF_REASON_NO_ID)
 			bmf_source_notice(t->source, t, "set id: %s, it can't be tracked",
-					  strerror(-r));
+					  bmf_errno_text(r));
 		t->reason = BMF_REASON_NO_ID;
 		return r;
 	}
@@ -497,7 +497,7 @@ int bmf_tracker_give_up_locked(struct bmf_tracker *t, int cause)
 
 	if (r < 0) {
 		bmf_source_notice(t->source, t, "remove sidecar: %s, its writes are refused",
-				  strerror(-r));
+				  bmf_errno_text(r));
 		return r;
 	}
 	forget_history(t, cause);

@@ -52,7 +52,7 @@ static int fail(const struct walk *w, int code)
 				     "read '%s%s': too many open files; raise the limit "
 				     "(ulimit -n) above the depth of the tree",
 				     cut, path);
-	return bmf_error_set(w->err, code, "read '%s%s': %s", cut, path, strerror(-code));
+	return bmf_error_set(w->err, code, "read '%s%s': %s", cut, path, bmf_errno_text(code));
 }
 
 /* Makes w->path the path of a name in that directory. */

@@ -4,9 +4,9 @@
 
 #include "fs/log.h"
 
+#include "bitmapfile/error.h"
 #include "bitmapfile/quote.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -61,30 +61,9 @@ void mfs_log_to_syslog(void)
 	to_syslog = true;
 }
 
-/* "Input/output error", but not "RPC struct is bad". */
-static void lower_first(char *text)
-{
-	if (isupper((unsigned char)text[0]) && !isupper((unsigned char)text[1]))
-		text[0] = (char)tolower((unsigned char)text[0]);
-}
-
 const char *mfs_reason(int code)
 {
-	static _Thread_local char text[128];
-
-	snprintf(text, sizeof(text), "%s", strerror(-code));
-	lower_first(text);
-	return text;
-}
-
-const char *mfs_reason_of(struct bmf_error *err)
-{
-	const char *reason = strerror(-err->code);
-	size_t n = strlen(err->text), n_reason = strlen(reason);
-
-	if (n >= n_reason && strcmp(err->text + n - n_reason, reason) == 0)
-		lower_first(err->text + n - n_reason);
-	return err->text;
+	return bmf_errno_text(code);
 }
 
 /* libfuse's levels have syslog's numbers. */

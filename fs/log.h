@@ -10,8 +10,6 @@
 #ifndef FS_LOG_H
 #define FS_LOG_H
 
-#include "bitmapfile/error.h"
-
 #include <syslog.h>
 
 /* priority: LOG_ERR, LOG_WARNING, LOG_INFO or LOG_DEBUG of syslog(3). */
@@ -21,9 +19,6 @@ void mfs_log_to_syslog(void);
 
 /* What an error is, in lower case, as messages have it.  Valid until the thread's next call. */
 const char *mfs_reason(int code);
-
-/* The text of *err with what strerror() said in it, if anything, in lower case too. */
-const char *mfs_reason_of(struct bmf_error *err);
 
 /*
  * libfuse speaks through this log too.  While a capture is on, the last line of

@@ -101,7 +101,7 @@ static const char *way_out(const struct bmf_error *err)
 static void log_open_failure(const struct mfs_options *options, struct bmf_error *err)
 {
 	static const char holder[] = "in use by mirrorfs on '";
-	const char *text = mfs_reason_of(err);
+	const char *text = err->text;
 	const char *path = err->code == -EBUSY ? strstr(text, holder) : NULL, *end = NULL;
 
 	if (path) {

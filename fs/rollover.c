@@ -108,7 +108,7 @@ static int begin_with_snapshot(struct mfs *fs, struct mfs_handle *owner,
 	if (r == 0)
 		r = begin_generation(fs, *ret, message);
 	else if (r != -EEXIST && r != -EINVAL)
-		mfs_log(LOG_ERR, "%s", mfs_reason_of(&err));
+		mfs_log(LOG_ERR, "%s", err.text);
 	pthread_rwlock_unlock(&fs->namespace);
 	message->names_ns = monotonic_ns() - start;
 	return r;
@@ -122,7 +122,7 @@ static int commit(struct mfs *fs, struct mfs_control_commit *message, struct bmf
 	int r = bmf_source_commit(fs->source, &message->replica, label, ret, &err);
 
 	if (r < 0)
-		mfs_log(LOG_ERR, "%s", mfs_reason_of(&err));
+		mfs_log(LOG_ERR, "%s", err.text);
 	return r;
 }
 

@@ -326,7 +326,7 @@ static int visit(const struct bmf_walk_entry *entry, void *arg)
 	if (r == 0)
 		return 0;
 	return bmf_error_set(reader->err, r, "read '%s%s': %s", nbytes > shown ? "..." : "",
-			     nbytes > shown ? path + nbytes - shown : path, strerror(-r));
+			     nbytes > shown ? path + nbytes - shown : path, bmf_errno_text(r));
 }
 
 int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd,
@@ -341,7 +341,7 @@ int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd,
 	if (!tree || !reader) {
 		free(tree);
 		free(reader);
-		return bmf_error_set(err, -ENOMEM, "read '.': %s", strerror(ENOMEM));
+		return bmf_error_set(err, -ENOMEM, "read '.': %s", bmf_errno_text(-ENOMEM));
 	}
 	tree->io = io;
 	reader->limits = limits;

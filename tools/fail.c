@@ -5,7 +5,6 @@
 #include "tools/fail.h"
 #include "tools/text.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +12,7 @@
 
 const char *fail_reason(int code)
 {
-	static _Thread_local char text[128];
-
-	snprintf(text, sizeof(text), "%s", strerror(-code));
-	/* "Input/output error", but not "RPC struct is bad" */
-	if (isupper((unsigned char)text[0]) && !isupper((unsigned char)text[1]))
-		text[0] = (char)tolower((unsigned char)text[0]);
-	return text;
+	return bmf_errno_text(code);
 }
 
 /* "top/below" as people know it: neither doubled slashes nor a "./" of ours. */

@@ -226,7 +226,8 @@ int manifest_decode(const void *buf, size_t nbytes, struct manifest *ret, struct
 	if (r < 0) {
 		manifest_destroy(&manifest);
 		return bmf_error_set(err, r, "read replica manifest: %s",
-				     r == -EBADMSG ? "its content makes no sense" : strerror(-r));
+				     r == -EBADMSG ? "its content makes no sense"
+						   : bmf_errno_text(r));
 	}
 	*ret = manifest;
 	return 0;

@@ -86,7 +86,7 @@ static int read_header(struct stream_reader *reader, const struct stream_expect 
 	int r;
 
 	if (n < 0)
-		return fail_header(reader, err, (int)n, strerror((int)-n));
+		return fail_header(reader, err, (int)n, bmf_errno_text((int)n));
 	if ((size_t)n < sizeof(disk))
 		return fail_header(reader, err, -EBADMSG, "it ends within its header");
 	r = stream_header_decode(&disk, &header, &why);
@@ -97,7 +97,7 @@ static int read_header(struct stream_reader *reader, const struct stream_expect 
 		return r;
 	XXH3_128bits_update(reader->digest, &disk, sizeof(disk));
 	r = stream_rules_init(&reader->rules, &header);
-	return r < 0 ? fail_header(reader, err, r, strerror(-r)) : 0;
+	return r < 0 ? fail_header(reader, err, r, bmf_errno_text(r)) : 0;
 }
 
 /* ---- the reader ---- */
@@ -130,7 +130,7 @@ int stream_reader_open(int fd, const struct stream_expect *expect, struct stream
 	if (reader)
 		r = prepare(reader, fd, name);
 	if (r < 0)
-		bmf_error_set(err, r, "read %s: %s", name, strerror(-r));
+		bmf_error_set(err, r, "read %s: %s", name, bmf_errno_text(r));
 	else
 		r = read_header(reader, expect, err);
 	if (r < 0) {
@@ -170,7 +170,7 @@ static int read_exactly(struct stream_reader *reader, void *ret, size_t nbytes,
 	int64_t n = stream_input_read(&reader->input, ret, nbytes);
 
 	if (n < 0)
-		return fail_record(reader, err, (int)n, strerror((int)-n));
+		return fail_record(reader, err, (int)n, bmf_errno_text((int)n));
 	if ((size_t)n < nbytes)
 		return fail_record(reader, err, -EBADMSG, "the stream ends before it does");
 	return 0;
@@ -184,7 +184,7 @@ static int make_room(struct stream_reader *reader, size_t nbytes, struct bmf_err
 		return 0;
 	record = realloc(reader->record, nbytes);
 	if (!record)
-		return fail_record(reader, err, -ENOMEM, strerror(ENOMEM));
+		return fail_record(reader, err, -ENOMEM, bmf_errno_text(-ENOMEM));
 	reader->record = record;
 	reader->room = nbytes;
 	return 0;
@@ -249,7 +249,7 @@ static int next(struct stream_reader *reader, struct stream_record *ret, struct 
 	record.offset = reader->offset;
 	r = stream_decode(reader, &record, &why);
 	if (r < 0)
-		return fail_record(reader, err, r, r == -EBADMSG ? why : strerror(-r));
+		return fail_record(reader, err, r, r == -EBADMSG ? why : bmf_errno_text(r));
 	check = reader->record + sizeof(struct stream_disk_head) + reader->payload_nbytes;
 	XXH3_128bits_update(reader->digest, check, sizeof(struct stream_disk_check));
 	if (reader->rules.phase == STREAM_IN_CONTENT)

@@ -304,7 +304,7 @@ START_TEST(a_top_that_is_none)
 	make_top("none");
 	make_file("file");
 	ck_assert_int_eq(bmf_walk(&bmf_io_posix, -1, visit, &record, &err), -EBADF);
-	ck_assert_str_eq(err.text, "read '.': Bad file descriptor");
+	ck_assert_str_eq(err.text, "read '.': bad file descriptor");
 	ck_assert_int_eq(
 		bmf_walk(&bmf_io_posix, openat(top_fd, "file", O_RDONLY), visit, &record, &err),
 		-ENOTDIR);
@@ -327,7 +327,7 @@ START_TEST(an_unreadable_directory)
 	ck_assert_int_eq(bmf_walk(&bmf_io_posix, top_fd, visit, &record, &err), -EACCES);
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(0), 0); /* a leak checker needs it at the end */
-	ck_assert_str_eq(err.text, "read 'b': Permission denied");
+	ck_assert_str_eq(err.text, "read 'b': permission denied");
 	ck_assert_str_eq(record.text, "./ a/ a/1 a/2 b/ ");
 }
 END_TEST
