@@ -183,7 +183,7 @@ static int check_intact(const uint8_t *doc, size_t nbytes, const char *name, con
 	if (le64_get(envelope.body_nbytes) != nbytes - sizeof(envelope))
 		return damaged(err, name, "cut off, or something was appended");
 	if (checksum(doc, nbytes, &sum) < 0)
-		return bmf_error_set(err, -ENOMEM, "read '%s': no memory", name);
+		return bmf_error_set(err, -ENOMEM, "read '%s': out of memory", name);
 	if (memcmp(&sum, &envelope.checksum, sizeof(sum)) != 0)
 		return damaged(err, name, "wrong checksum");
 	if (le32_get(envelope.reserved) != 0 || memcmp(envelope.padding, zeros, sizeof(zeros)) != 0)

@@ -382,7 +382,7 @@ int bmf_sidecar_decode_named(const void *buf, size_t nbytes, const char *name,
 	if (r < 0) {
 		bmf_sidecar_free(sidecar);
 		if (r == -ENOMEM)
-			bmf_error_set(err, r, "read '%s': no memory", name);
+			bmf_error_set(err, r, "read '%s': out of memory", name);
 		return r;
 	}
 	*ret = sidecar;

@@ -153,7 +153,7 @@ int bmf_state_decode_named(const void *buf, size_t nbytes, const char *name, str
 		bmf_state_free(state);
 		return bmf_error_set(err, result, "read '%s': %s", name,
 				     result == -ENOMEM
-					     ? "no memory"
+					     ? "out of memory"
 					     : "damaged (its fields contradict each other)");
 	}
 	*ret = state;

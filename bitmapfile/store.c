@@ -70,7 +70,7 @@ int bmf_store_open(const struct bmf_io *io, int source_fd, unsigned int flags, c
 	int r = 0;
 
 	if (!store)
-		return bmf_error_set(err, -ENOMEM, "open '%s': no memory", BMF_STATE_DIR);
+		return bmf_error_set(err, -ENOMEM, "open '%s': out of memory", BMF_STATE_DIR);
 	*store = (struct bmf_store){
 		.io = io,
 		.source_fd = source_fd,
@@ -156,7 +156,7 @@ static int read_document(const struct bmf_io *io, int fd, uint64_t nbytes, const
 	ssize_t got;
 
 	if (!buf)
-		return bmf_error_set(err, -ENOMEM, "read '%s': no memory", path);
+		return bmf_error_set(err, -ENOMEM, "read '%s': out of memory", path);
 	got = io->pread(io, fd, buf, (size_t)nbytes, 0);
 	if (got >= 0 && (uint64_t)got == nbytes) {
 		*ret_buf = buf;
@@ -164,7 +164,8 @@ static int read_document(const struct bmf_io *io, int fd, uint64_t nbytes, const
 	}
 	free(buf);
 	if (got < 0)
-		return bmf_error_set(err, (int)got, "read '%s': %s", path, bmf_errno_text((int)got));
+		return bmf_error_set(err, (int)got, "read '%s': %s", path,
+				     bmf_errno_text((int)got));
 	return bmf_error_set(err, -EBADMSG, "read '%s': damaged (it became shorter)", path);
 }
 
@@ -229,7 +230,8 @@ static int check_length(const struct bmf_io *io, int fd, uint64_t nbytes, const 
 	int r;
 
 	if (got < 0)
-		return bmf_error_set(err, (int)got, "read '%s': %s", path, bmf_errno_text((int)got));
+		return bmf_error_set(err, (int)got, "read '%s': %s", path,
+				     bmf_errno_text((int)got));
 	r = bmf_sidecar_peek(header, (size_t)got, path, &expected, err);
 	if (r == 0 && expected != nbytes)
 		r = bmf_error_set(err, -EBADMSG,

@@ -242,7 +242,7 @@ int bmf_walk(const struct bmf_io *io, int top_fd,
 
 	w.path = strdup("");
 	if (!w.path)
-		return bmf_error_set(err, -ENOMEM, "read '.': no memory");
+		return bmf_error_set(err, -ENOMEM, "read directory: out of memory");
 	w.path_capacity = 1;
 	r = visit_top(&w, top_fd);
 	if (r == 0)

@@ -71,7 +71,8 @@ void mfs_killpriv_prepare(struct fuse_session *session)
 	static const struct fuse_custom_io io = { .read = read_request, .writev = write_answer };
 
 	if (fuse_session_custom_io(session, &io, fuse_session_fd(session)) < 0)
-		mfs_log(LOG_INFO, "start: libfuse can't be asked for FUSE_HANDLE_KILLPRIV_V2");
+		mfs_log(LOG_INFO, "start: this libfuse can't ask for FUSE_HANDLE_KILLPRIV_V2, so "
+				  "writes through the cache are slower");
 }
 
 #else

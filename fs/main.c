@@ -184,8 +184,10 @@ static int mount_session(struct fuse_session *session, const char *mountpoint)
 	if (mfs_dead_mount_is_at(mountpoint)) {
 		r = mfs_dead_mount_remove(mountpoint);
 		if (r < 0) {
-			mfs_log(LOG_ERR, "mount '%s': unmount a dead mount: %s", mountpoint,
-				mfs_reason(r));
+			mfs_log(LOG_ERR,
+				"mount '%s': can't unmount a dead mount: %s; first run umount -l "
+				"'%s'",
+				mountpoint, mfs_reason(r), mountpoint);
 			return r;
 		}
 		mfs_log(LOG_WARNING, "mount '%s': in place of a dead mount, whose daemon is gone",

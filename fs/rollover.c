@@ -53,7 +53,7 @@ static int begin_generation(struct mfs *fs, struct mfs_snapshot *snapshot,
 	int r = mfs_gate_close(&fs->gate, HOLD_TIMEOUT_MS);
 
 	if (r < 0) {
-		mfs_log(LOG_WARNING, "make checkpoint: a write has been in flight for %d ms",
+		mfs_log(LOG_WARNING, "make checkpoint: given up, a write took over %d ms",
 			HOLD_TIMEOUT_MS);
 		return r;
 	}
@@ -79,7 +79,7 @@ static int hold_names(struct mfs *fs)
 	r = -pthread_rwlock_timedwrlock(&fs->namespace, &until);
 	if (r < 0)
 		mfs_log(LOG_WARNING,
-			"make checkpoint: a change of a name has been in flight for %d ms",
+			"make checkpoint: given up, a change of a name took over %d ms",
 			HOLD_TIMEOUT_MS);
 	return r;
 }

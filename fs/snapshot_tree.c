@@ -341,7 +341,7 @@ int mfs_snapshot_tree_read(const struct bmf_io *io, int source_fd,
 	if (!tree || !reader) {
 		free(tree);
 		free(reader);
-		return bmf_error_set(err, -ENOMEM, "read '.': %s", bmf_errno_text(-ENOMEM));
+		return bmf_error_set(err, -ENOMEM, "read directory: out of memory");
 	}
 	tree->io = io;
 	reader->limits = limits;

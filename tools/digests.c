@@ -299,7 +299,8 @@ int digests_open(const struct bmf_io *io, int dir_fd, const struct digests_key *
 
 	bmf_uuid_format(&key->image, name);
 	if (r < 0)
-		return refuse(err, r, name, r == -EINVAL ? "no such size of blocks" : "no memory");
+		return refuse(err, r, name,
+			      r == -EINVAL ? "no such size of blocks" : "out of memory");
 	r = open_file(digests, dir_fd, name, err);
 	if (r < 0) {
 		if (digests->fd >= 0)
@@ -321,7 +322,8 @@ int digests_create(const struct bmf_io *io, int dir_fd, const struct digests_key
 
 	bmf_uuid_format(&key->image, name);
 	if (r < 0)
-		return refuse(err, r, name, r == -EINVAL ? "no such size of blocks" : "no memory");
+		return refuse(err, r, name,
+			      r == -EINVAL ? "no such size of blocks" : "out of memory");
 	header_encode(key, 0, &header);
 	r = bmf_io_replace_file(io, dir_fd, name, &header, sizeof(header), false, &digests->fd);
 	if (r < 0) {

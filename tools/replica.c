@@ -53,6 +53,12 @@ static int has_content(int fd)
 	return r;
 }
 
+/* What is only closed to us is not to be moved away. */
+static const char *way_in(int code, const char *otherwise)
+{
+	return code == -EACCES || code == -EPERM ? "run as its owner, or as root" : otherwise;
+}
+
 int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct bmf_error *err)
 {
 	struct bmf_error why = { 0 };
@@ -63,16 +69,17 @@ int replica_read_manifest(int fd, const char *path, struct manifest *ret, struct
 	if (dir_fd == -ENOENT)
 		return -ENOENT;
 	if (dir_fd < 0)
-		return fail_text(err, dir_fd, "open", path, BMF_STATE_DIR,
-				 "%s; move it out of the way", fail_reason(dir_fd));
+		return fail_text(err, dir_fd, "open", path, BMF_STATE_DIR, "%s; %s",
+				 fail_reason(dir_fd), way_in(dir_fd, "move it out of the way"));
 	r = bmf_io_read_file(&bmf_io_posix, dir_fd, MANIFEST_NAME, MANIFEST_LIMIT, &buf, &nbytes);
 	close(dir_fd);
 	if (r == -ENOENT)
 		return r;
 	if (r < 0)
-		return fail_text(err, r, "read", path, BMF_STATE_DIR "/" MANIFEST_NAME,
-				 "%s; if it can't be mended, move it away, then mirrorctl adopt",
-				 fail_reason(r));
+		return fail_text(
+			err, r, "read", path, BMF_STATE_DIR "/" MANIFEST_NAME, "%s; %s",
+			fail_reason(r),
+			way_in(r, "if it can't be mended, move it away, then mirrorctl adopt"));
 	r = manifest_decode(buf, nbytes, ret, &why);
 	free(buf);
 	if (r == -EPROTONOSUPPORT)

@@ -181,7 +181,7 @@ int replica_place_open_alone(const char *path, int *ret_fd, struct bmf_error *er
 	r = check_not_mounted(path, fd, err);
 	if (r == 0 && replica_is_above(fd, false))
 		r = fail_text(err, -EINVAL, "open replica", path, NULL,
-			      "it is inside another replica");
+			      "it is inside another replica; give the top directory of that");
 	if (r < 0) {
 		close(fd);
 		return r;

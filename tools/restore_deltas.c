@@ -69,7 +69,8 @@ static int find_links(struct chain *chain, const struct checkpoints *kept,
 		return 0;
 	return fail_text(
 		chain->err, -ENOENT, "restore", chain->replica->path, NULL,
-		"there is no delta that leads back from checkpoint %llu",
+		"there is no delta that leads back from checkpoint %llu; mirrorctl status tells "
+		"what is kept",
 		(unsigned long long)(chain->n ? chain->links[chain->n - 1].checkpoint->number
 					      : chain->replica->manifest.checkpoint));
 }
@@ -172,7 +173,8 @@ static int copy_live(struct chain *chain, size_t index, const struct bmf_uuid *i
 
 	if (!entry)
 		return fail_text(chain->err, -EBADMSG, "restore", chain->replica->path, NULL,
-				 "a kept delta needs an image that the replica doesn't have");
+				 "a kept delta needs an image that the replica doesn't have; "
+				 "restore a later checkpoint");
 	fd = restore_live_open(chain->live, entry);
 	if (fd < 0)
 		return fd;
@@ -197,7 +199,7 @@ static int trace_image(struct chain *chain, size_t index)
 			return fail_text(
 				chain->err, -EBADMSG, "restore", chain->replica->path, NULL,
 				"the delta to checkpoint %llu lacks an image that the next "
-				"one needs",
+				"one needs; restore a later checkpoint",
 				(unsigned long long)link->checkpoint->number);
 		link->wanted[at] = index;
 		if (link->listed.nodes[at].content == STREAM_WHOLE)

@@ -246,7 +246,8 @@ static int open_unmounted(struct source_view *view, bool track, struct bmf_error
 	if (r == -EBUSY)
 		return busy_error(view, &why, err);
 	if (r < 0)
-		return fail_text(err, r, "open source", view->path, NULL, "%s", why.text);
+		return fail_text(err, r, "open source", view->path, NULL, "%s%s", why.text,
+				 r == -EACCES ? "; run as its owner, or as root" : "");
 	return 0;
 }
 

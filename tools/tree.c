@@ -194,8 +194,8 @@ static int visit(const struct bmf_walk_entry *entry, void *arg)
 		if (fstat(adding->tree->fd, &top) == 0 && top.st_dev != entry->st->st_dev)
 			return fail_text(adding->err, -EXDEV, "read", adding->tree->top,
 					 entry->path,
-					 "another filesystem is mounted there: a replica has to "
-					 "be on one, so unmount it");
+					 "it is on another filesystem: a replica has to be on "
+					 "one, so unmount what is mounted there");
 	}
 	r = add_entry(adding, entry);
 	if (r < 0)

@@ -53,3 +53,14 @@ chown 0 s/none && chmod 600 s/none
 run sync s d
 assert_eq "$code" 1 "exit code"
 assert_one_line "$(cat err)"
+
+# nor is he told to move away what is only closed to him
+mkdir s2
+echo 1 >s2/image
+"$MIRRORCTL" sync --quiet s2 d2
+for args in "status d2" "scrub d2" "sync s d2" "sync s2 d" "status s2"; do
+	# shellcheck disable=SC2086
+	run $args
+	assert_one_line "$(cat err)"
+	assert_contains "$(cat err)" "permission denied; run as its owner, or as root" "$args"
+done
