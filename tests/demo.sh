@@ -97,7 +97,14 @@ show qemu-io -t none -f qcow2 -c 'write -q -P 0x77 10M 1M' -c 'write -q -P 0x88 
 say "The second sync copies just that: no image is read but for the blocks that changed."
 show mirrorctl sync images backup
 
-say "Every byte and all metadata of both sides, compared."
+say "The daemon is killed. The bitmaps hold; what was written to in the last seconds is looked at once more."
+show qemu-io -t none -f raw -c 'write -q -P 0x99 300M 1M' images/raw.img
+show kill -9 "$(mirrorctl status --json images | sed -n 's/^ *"pid": \([0-9]*\),*$/\1/p')"
+show fusermount3 -u -z images
+show mirrorfs images images
+show mirrorctl sync images backup
+
+say "All data of the source is read, and compared with what the replica has noted of its own; metadata too."
 show mirrorctl verify images backup
 
 say "What the source knows of its images and of its replica."
