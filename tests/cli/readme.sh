@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The first steps in README.md, as they are written there: its block of commands is run in a chroot on
-# an overlay of this machine, so that nothing of it gets to the machine's own disk.
+# an overlay of this machine, so that nothing of it gets to the machine's own disk.  Of its other blocks,
+# each verb and option is looked up.
 #
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -23,6 +24,20 @@ bind() {
 	mount --rbind "$1" "root${2:-$1}"
 	cleanup_fn umount -l "$work/root${2:-$1}"
 }
+
+# Each verb in a block of commands is there, with its options; lines that go on are one, and what
+# is quoted is another program's.
+grep '^    ' "$TOP/README.md" | sed ':a; /\\$/ { N; s/\\\n//; ba }' |
+	sed "s/'[^']*'//g; s/#.*//" | grep -oE 'mirrorctl [a-z]+[^;&|)]*' >uses
+while read -r _ verb rest; do
+	"$MIRRORCTL" help "$verb" >help.out 2>&1 || fail "README.md has $verb: $(cat help.out)"
+	for word in $rest; do
+		case $word in
+		--*) grep -q -e "^  $word\>" help.out || fail "README.md: mirrorctl $verb has no $word" ;;
+		esac
+	done
+done <uses
+[ "$(wc -l <uses)" -gt 10 ] || fail "hardly any commands are found in README.md: $(cat uses)"
 
 mkdir root upper srv backup
 mount -t tmpfs none upper
