@@ -213,7 +213,8 @@ check: bootstrap ## install what is missing, build, run all tests
 	@if grep -qs '^HAVE_CHECK = no' config.mk; then touch configure; fi
 	@$(MAKE) --no-print-directory run-tests
 
-demo: bootstrap ## install what is missing, build, show what mirrorfs does
+demo: ## install what is missing for it, build, show what mirrorfs does
+	@$(BOOTSTRAP) --demo
 	@$(MAKE) --no-print-directory run-demo
 
 run-demo: all

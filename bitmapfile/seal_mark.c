@@ -61,13 +61,13 @@ int bmf_seal_load(const struct bmf_io *io, int source_fd, struct bmf_seal *ret,
 	if (dirfd == -ENOENT)
 		return dirfd; /* no source, and so none that was switched over */
 	if (dirfd < 0)
-		return bmf_error_set(err, dirfd, "open '" BMF_STATE_DIR "': %s", strerror(-dirfd));
+		return bmf_error_set(err, dirfd, "open '" BMF_STATE_DIR "': %s", bmf_errno_text(dirfd));
 	r = bmf_io_read_file(io, dirfd, BMF_SEAL_NAME, LIMIT, &buf, &nbytes);
 	io->close(io, dirfd);
 	if (r == -ENOENT)
 		return r;
 	if (r < 0)
-		return bmf_error_set(err, r, "read '" BMF_SEAL_NAME "': %s", strerror(-r));
+		return bmf_error_set(err, r, "read '" BMF_SEAL_NAME "': %s", bmf_errno_text(r));
 	r = decode(buf, nbytes, ret, err);
 	free(buf);
 	return r;

@@ -90,7 +90,7 @@ static void settle_later(struct bmf_source *s, int64_t now)
 		bmf_source_notice(s, NULL,
 				  "settle images that a crash left in use: %s, they may count as "
 				  "changed",
-				  strerror(-r));
+				  bmf_errno_text(r));
 }
 
 void bmf_source_end_earlier_sessions(struct bmf_source *s)

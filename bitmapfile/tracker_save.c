@@ -446,7 +446,7 @@ static void forget_history(struct bmf_tracker *t, int cause)
 	atomic_store(&t->in_use, false);
 	bmf_source_notice(t->source, t, "%s, all of it counts as changed%s%s",
 			  bmf_reason_text(t->reason), cause < 0 ? ": " : "",
-			  cause < 0 ? strerror(-cause) : "");
+			  cause < 0 ? bmf_errno_text(cause) : "");
 }
 
 int bmf_tracker_adopt_locked(struct bmf_tracker *t)
