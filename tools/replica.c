@@ -300,7 +300,8 @@ static int read_alone(struct replica *replica, struct bmf_error *err)
 	r = replica_read_manifest(replica->fd, replica->path, &replica->manifest, err);
 	if (r == -ENOENT)
 		return fail_text(err, r, "open replica", replica->path, NULL,
-				 "it is no replica: there is no " BMF_STATE_DIR "/" MANIFEST_NAME);
+				 "it is no replica: there is no " BMF_STATE_DIR "/" MANIFEST_NAME
+				 "; mirrorctl sync makes one");
 	replica->has_manifest = r == 0;
 	return r;
 }

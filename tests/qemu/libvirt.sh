@@ -198,6 +198,11 @@ truncate -s 256M vdb images/disk.raw
 for file in images/disk.raw vdb; do mkfs.ext4 -q -F $file; done
 qemu-img convert -q -f raw -O qcow2 vdb images/disk.qcow2
 
+echo "a pool of what is on the mount"
+virsh -q pool-define-as images dir --target "$work/images"
+virsh -q pool-start images
+assert_eq "$(virsh -q vol-list images | awk '{ print $1 }' | xargs)" "disk.qcow2 disk.raw" "volumes"
+
 echo "a domain writes"
 start_domain guest "$work/images" work=write
 assert_eq "$(stat -c %U images/disk.raw images/disk.qcow2)" $'libvirt-qemu\nlibvirt-qemu' "owners"
