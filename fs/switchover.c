@@ -35,7 +35,7 @@ void mfs_switchover_begin(struct mfs *fs, const char *source)
 		mfs_log(LOG_WARNING,
 			"mount '%s': read-only: %s, so it may have been switched over; if not: "
 			"mirrorctl switchover --undo",
-			source, mfs_reason_of(&err));
+			source, err.text);
 		return;
 	}
 	mfs_log(LOG_WARNING,
