@@ -44,6 +44,7 @@ struct switchover {
 	const struct switchover_options *options;
 	struct source_view view;
 	struct switchover_result *result;
+	int64_t marked_ns; /* by begin_unmounted(), as its mark has it */
 	struct bmf_error *err;
 };
 
@@ -195,23 +196,50 @@ static int switch_mounted(struct switchover *s)
 	return r;
 }
 
-/* The label of the replica isn't known yet, but that is no more than what is told. */
+/*
+ * Looked at once more, now that it is locked: since switch_over() did another may have begun.  The
+ * label of the replica isn't known yet, but that is no more than what is told.
+ */
 static int begin_unmounted(struct switchover *s)
 {
-	const struct bmf_seal mark = { .replica = s->result->pair.replica,
-				       .time_ns = time_ns(),
-				       .label = (char *)s->dest };
+	struct bmf_seal mark = { .replica = s->result->pair.replica, .label = (char *)s->dest };
 	int r = source_view_read(&s->view, s->err);
 
-	return r < 0 ? r : source_seal_set(&s->view, &mark, s->err);
+	if (r == 0)
+		r = source_seal_check(&s->view, s->err);
+	if (r < 0)
+		return r;
+	mark.time_ns = s->marked_ns = time_ns();
+	return source_seal_set(&s->view, &mark, s->err);
 }
 
+/* Has the mark been there since begin_unmounted()?  Then nobody can have written to the source. */
+static bool is_marked(const struct switchover *s, const struct source_view *view)
+{
+	struct bmf_seal seal;
+	bool ours;
+
+	if (bmf_seal_load(&bmf_io_posix, view->fd, &seal, NULL) < 0)
+		return false;
+	ours = seal.number == 0 && seal.time_ns == s->marked_ns &&
+	       bmf_uuid_equal(&seal.replica, &s->result->pair.replica);
+	bmf_seal_destroy(&seal);
+	return ours;
+}
+
+/* With the source locked, so that nobody undoes it meanwhile. */
 static int finish_unmounted(struct switchover *s)
 {
 	struct replica replica;
 	struct bmf_seal mark;
-	int r = open_replica(s, now_ms() + BUSY_PATIENCE_MS, &replica);
+	int r = source_view_read(&s->view, s->err);
 
+	if (r < 0)
+		return r;
+	if (!is_marked(s, &s->view))
+		return fail_text(s->err, -ESTALE, "switch over", s->source, NULL,
+				 "somebody undid it meanwhile");
+	r = open_replica(s, now_ms() + BUSY_PATIENCE_MS, &replica);
 	if (r < 0)
 		return r;
 	mark = (struct bmf_seal){ .replica = replica.manifest.replica,
@@ -231,9 +259,28 @@ static int locate_again(struct switchover *s)
 	return source_view_locate(s->source, &s->view, s->err);
 }
 
+/* Of our own mark alone; a signal doesn't keep it from waiting for who looks. */
+static int take_back(struct switchover *s, struct bmf_error *err)
+{
+	uint64_t until = now_ms() + BUSY_PATIENCE_MS;
+	struct timespec pause = { .tv_nsec = BUSY_PAUSE_MS * 1000000L };
+	int r;
+
+	for (;;) {
+		r = locate_again(s);
+		if (r == 0 && !is_marked(s, &s->view))
+			return 0;
+		if (r == 0)
+			r = source_seal_undo(&s->view, err);
+		if ((r != -EBUSY && r != -ECANCELED) || now_ms() >= until)
+			return r;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int switch_unmounted(struct switchover *s)
 {
-	struct bmf_error why;
+	struct bmf_error why = { 0 }, first;
 	double seconds;
 	int r = begin_unmounted(s);
 
@@ -244,12 +291,18 @@ static int switch_unmounted(struct switchover *s)
 		r = sync_round(s, true, now_ms() + BUSY_PATIENCE_MS, &seconds);
 	if (r == 0)
 		r = finish_unmounted(s);
-	if (r < 0 && switchover_undo(s->source, &why) < 0)
-		fail_text(s->err, r, "switch over", s->source, NULL,
-			  "it failed, and it is marked as switched over all the same (%s); "
-			  "mirrorctl switchover --undo",
-			  why.text);
-	return r;
+	if (r == 0)
+		return 0;
+	first = *s->err;
+	if (take_back(s, &why) == 0) {
+		*s->err = first;
+		return r;
+	}
+	/* not -ECANCELED, of which no more is told than that guests go on */
+	return fail_text(s->err, -EROFS, "switch over", s->source, NULL,
+			 "it failed (%s), and it is marked as switched over all the same (%s); "
+			 "mirrorctl switchover --undo",
+			 first.code ? first.text : fail_reason(r), why.code ? why.text : "");
 }
 
 static int switch_over(struct switchover *s)

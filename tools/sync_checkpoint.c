@@ -217,19 +217,17 @@ struct frozen {
 static void thaw(struct frozen *frozen, bool reached)
 {
 	struct sync *s = frozen->sync;
-	enum progress_phase phase;
 	struct bmf_error why;
 
 	if (!frozen->hooks)
 		return;
-	phase = progress_enter(PROGRESS_HOOK);
 	if (hooks_end(frozen->hooks, reached, &s->result->frozen_ns, &why) < 0) {
 		s->result->hook_failed = true;
 		if (s->options->alert)
 			s->options->alert(s->options->alert_arg, why.text);
 	}
-	progress_enter(phase);
 	frozen->hooks = NULL;
+	progress_enter(PROGRESS_CHECKPOINT); /* what is left of it */
 }
 
 static void on_reached(void *arg)
@@ -274,7 +272,9 @@ static int commit_with_hooks(struct sync *s, const struct bmf_state *state,
 	r = hooks_begin(&request, &frozen.hooks, s->err);
 	if (r < 0)
 		return r;
-	progress_enter(PROGRESS_CHECKPOINT);
+	/* who is frozen doesn't wait until a terminal takes what is told (I3) */
+	if (!frozen.hooks)
+		progress_enter(PROGRESS_CHECKPOINT);
 	r = stop_signal() ? -ECANCELED : commit(s, state, &frozen, ret);
 	thaw(&frozen, false);
 	return r;

@@ -41,8 +41,8 @@
 
 bool sync_is_copy(const struct sync *s)
 {
-	return s->options->since &&
-	       (!s->replica.has_manifest || manifest_is_adopted(&s->replica.manifest));
+	/* one that was adopted is to be compared, all of it: that was promised (I1) */
+	return s->options->since && !s->replica.has_manifest;
 }
 
 /* ---- what the source knows of the checkpoint ---- */
@@ -184,6 +184,31 @@ static int list_images(struct manifest *manifest, const struct tree *dest,
 	return r;
 }
 
+/*
+ * A replica that was at a later checkpoint in that place is no copy of an earlier one, also if its
+ * manifest is gone: its images have the names that they had when it was synced last (I1).
+ */
+static int check_place(const struct sync *s, const struct bmf_state *state,
+		       const struct bmf_checkpoint *checkpoint)
+{
+	char uuid[BMF_UUID_TEXT];
+
+	for (size_t i = 0; i < state->ncursors; i++) {
+		const struct bmf_cursor *cursor = &state->cursors[i];
+
+		if (cursor->at <= checkpoint->number ||
+		    strcmp(cursor->label, s->replica.label) != 0)
+			continue;
+		return fail_text(s->err, -EEXIST, VERB, s->replica.path, NULL,
+				 "the replica %s was there, at checkpoint %llu; if this is what is "
+				 "left of it: mirrorctl adopt; if it was copied anew: mirrorctl "
+				 "replica forget",
+				 bmf_uuid_format(&cursor->replica, uuid),
+				 (unsigned long long)cursor->at);
+	}
+	return 0;
+}
+
 /* What DEST is, if it is what the user says; or why it can't be. */
 static int look_at(struct sync *s, const struct tree *dest, const struct bmf_state *state,
 		   struct manifest *ret, uint64_t *ret_seeds)
@@ -199,7 +224,9 @@ static int look_at(struct sync *s, const struct tree *dest, const struct bmf_sta
 	manifest.checkpoint = checkpoint->number;
 	manifest.checkpoint_uuid = checkpoint->uuid;
 	manifest.block_shift = state->block_shift;
-	r = check_strangers(s, dest, &listing);
+	r = check_place(s, state, checkpoint);
+	if (r == 0)
+		r = check_strangers(s, dest, &listing);
 	if (r == 0) {
 		r = list_images(&manifest, dest, &listing, &seeds);
 		if (r < 0)

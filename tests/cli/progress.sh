@@ -27,7 +27,7 @@ phases() {
 }
 
 events sync s d --pre-hook true --post-hook true
-assert_eq "$(phases)" "hook checkpoint hook checkpoint planning copying committing publishing" phases
+assert_eq "$(phases)" "hook checkpoint planning copying committing publishing" phases
 assert_eq "$(wc -l <out)" 2 "lines of the summary"
 events sync --json --in-place s in-place
 assert_eq "$(phases)" "checkpoint planning copying committing" "phases in place"
