@@ -28,7 +28,10 @@ for i in 1 2 3 4; do
 	dd if=/dev/zero of="mnt/busy$i" bs=64K count=100000 status=none 2>/dev/null &
 	writers[i]=$!
 done
-sleep 0.3
+all_write() {
+	[ -s source/busy1 ] && [ -s source/busy2 ] && [ -s source/busy3 ] && [ -s source/busy4 ]
+}
+wait_for 30 all_write || fail "no writers"
 kill "${daemon_of[$work/mnt]}"
 wait "${daemon_of[$work/mnt]}" || fail "exit code while busy: $?"
 for i in 1 2 3 4; do

@@ -4,7 +4,7 @@
 # requests-hang.sh - on a disk that hangs some requests do not return: others are served all the same
 #
 # First writes, of which nobody has told that they take long, then fsyncs.  What makes the disk
-# hang is a delay of each such call.
+# hang is a delay of each such call, which ends with the tracer.
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires_fuse
@@ -25,7 +25,7 @@ hang() {
 	local call=$1 i tracer pids=()
 	shift
 	rm -f trace
-	strace -qq -f -o trace -e "trace=$call" -e "inject=$call:delay_enter=8000000" \
+	strace -qq -f -o trace -e "trace=$call" -e "inject=$call:delay_enter=120000000" \
 		-p "$daemon" &
 	tracer=$!
 	cleanup_fn stop_process "$tracer"
@@ -34,17 +34,17 @@ hang() {
 		dd if=/dev/urandom "of=mnt/image$i" bs=64K count=1 status=none "$@" &
 		pids[i]=$!
 	done
-	wait_for 7 all_in || fail "$call: not all are carried out: $(cat trace)"
+	wait_for 60 all_in || fail "$call: not all are carried out: $(cat trace)"
 	assert_eq "$(cat "mnt/$call")" well
 	chmod 600 "mnt/$call"
 	rm "mnt/$call"
 	for i in "${pids[@]}"; do
 		kill -0 "$i" 2>/dev/null || fail "$call: others had to wait for a writer"
 	done
+	stop_process "$tracer" # which lets go of them
 	for i in "${pids[@]}"; do
 		wait "$i" || fail "$call: a writer failed"
 	done
-	stop_process "$tracer"
 }
 
 attached() {
