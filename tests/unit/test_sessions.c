@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct bmf_io *io = &bmf_io_posix;
@@ -316,25 +317,78 @@ static bool is_believed(struct bmf_source *s, int fd)
 	return strstr(source_notices, "all of it counts as changed") == NULL;
 }
 
-/* A machine without a battery for its clock comes up an hour before the power was cut. */
-START_TEST(clock_set_back)
+/* Its history tells of all of the region of block 1, and of no more than that. */
+static void check_region_is_dirty(int fd)
 {
 	struct bmf_history history;
 	const struct bmf_bits *bits;
+
+	ck_assert_int_eq(source_reason(fd, &history), BMF_REASON_NONE);
+	bits = history.sidecar->sections[history.sidecar->nsections - 1].bits;
+	ck_assert(bmf_bits_test_all(bits, 0, 8));
+	ck_assert_uint_eq(bmf_bits_count(bits, 0, BLOCKS), 8);
+	bmf_history_destroy(&history);
+}
+
+/* A machine without a battery for its clock comes up an hour before the power was cut. */
+START_TEST(clock_set_back)
+{
 	int fd = crashed_image(0, change_block_1);
 	struct bmf_source *s;
 
 	crash_at(-3600);
 	crash_at(-7200);
-	ck_assert_int_eq(source_reason(fd, &history), BMF_REASON_NONE);
-	bits = history.sidecar->sections[history.sidecar->nsections - 1].bits;
-	/* all of the region of block 1, and no more than that */
-	ck_assert(bmf_bits_test_all(bits, 0, 8));
-	ck_assert_uint_eq(bmf_bits_count(bits, 0, BLOCKS), 8);
-	bmf_history_destroy(&history);
+	check_region_is_dirty(fd);
 	s = source_open(12);
 	ck_assert(is_believed(s, fd));
 	ck_assert_int_eq(bmf_source_close(s), 0);
+	close(fd);
+}
+END_TEST
+
+/* The source is opened by a process that gets no further than its nth call.  False: it did. */
+static bool dies_at(unsigned long nth)
+{
+	struct bmf_source_options options = { .block_shift = 12, .region_shift = 15 };
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct bmf_source *s;
+
+		faultio_arm(&source_fault, FAULTIO_ALL, nth, -EIO, FAULTIO_STICKY);
+		bmf_source_open(&source_fault.io, scratch_fd, &options, &s, NULL);
+		_exit(faultio_fired(&source_fault));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Whatever is settled when it is killed, the next one finds the rest. */
+START_TEST(killed_with_the_clock_set_back)
+{
+	int fd = crashed_image(0, change_block_1);
+	struct bmf_source *s;
+
+	for (unsigned long nth = 1;; nth++) {
+		bool died;
+
+		offset_ns = -3600 * INT64_C(1000000000);
+		died = dies_at(nth);
+		s = source_open(12);
+		ck_assert_msg(is_believed(s, fd), "call %lu: %s", nth, source_notices);
+		ck_assert_int_eq(bmf_source_close(s), 0);
+		check_region_is_dirty(fd);
+		if (!died)
+			break;
+
+		offset_ns = 0;
+		s = source_open(12);
+		source_roll(s);
+		ck_assert_int_eq(bmf_source_close(s), 0);
+		source_crash_after(change_block_1, fd);
+	}
 	close(fd);
 }
 END_TEST
@@ -447,6 +501,7 @@ int main(void)
 	tcase_add_test(source, changed_past_the_next_one);
 	tcase_add_test(source, changed_past_an_idle_one);
 	tcase_add_test(source, clock_set_back);
+	tcase_add_test(source, killed_with_the_clock_set_back);
 	tcase_add_test(source, changed_with_the_clock_set_back);
 	tcase_add_test(source, opened_during_a_flush);
 	tcase_add_test(source, moved_on_while_in_use);
