@@ -52,6 +52,9 @@ struct bmf_source_options {
  * -EOPNOTSUPP when the filesystem has no user xattrs.  A damaged state file is no
  * error: the source keeps its UUID, begins anew with no checkpoint and no sidecar, and
  * a notice says so; one from a newer version is (-EPROTONOSUPPORT).
+ *
+ * Takes no longer with many images, unless it finds that the clock was set back after a crash: then
+ * those that were changed after what is now the time are saved (sessions.h).
  */
 int bmf_source_open(const struct bmf_io *io, int source_fd,
 		    const struct bmf_source_options *options, struct bmf_source **ret,
