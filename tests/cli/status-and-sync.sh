@@ -11,7 +11,7 @@ echo 2 >s/b
 
 # that looks at images, slowly, with the lock
 slow_status() {
-	strace -f -qq -o trace -e trace=fgetxattr -e inject=fgetxattr:delay_enter=2000000 \
+	strace -f -qq -o trace -e trace=fgetxattr -e inject=fgetxattr:delay_enter=700000 \
 		"$MIRRORCTL" status s >status.out 2>&1
 }
 slow_status &

@@ -62,8 +62,9 @@ unmount s
 lines=$(wc -l <json)
 wait_for 60 says json '"mounted":false' $((lines - $(grep -c '"mounted":true' json) + 1)) ||
 	fail "unmounted: $(cat json)"
-mv s/.mirrorfs/state state
-printf x >s/.mirrorfs/state
+cp -p s/.mirrorfs/state state
+printf x >damaged
+mv damaged s/.mirrorfs/state
 wait_for 60 says json.err 'state' 2 || fail "no error: $(cat json json.err)"
 mv state s/.mirrorfs/state
 lines=$(wc -l <json)
