@@ -82,6 +82,7 @@ assert_contains "$(grep -m 1 '^ *SIZE' out)" '[12] DIRTY  IMAGE'
 on_terminal 80 s
 assert_eq "$(grep -m 1 '^ *SIZE' out)" '    SIZE  MOST DIRTY        %  FOR  IMAGE'
 grep -Eq '^ +2 B +2 B  100.00%  \[1\] +b \(changed-behind-mount\)$' out || fail "row of b: $(cat out)"
+grep -Eq '^10\.0 MiB +2 B +<0\.01%  \[1\]  \(5 images\)$' out || fail "sum: $(cat out)"
 assert_last_column SIZE IMAGE
 
 # a thousand images, and as many with trouble: as many rows, and one warning
