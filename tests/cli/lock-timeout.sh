@@ -3,6 +3,7 @@
 # lock-timeout.sh - who waits for another that works on the same replica, or holds the same source
 . "$(dirname "$0")/common.bash"
 requires_fuse
+requires_strace
 
 mkdir s mnt
 random_file s/a 1000000
@@ -65,6 +66,24 @@ waiter sync --json mnt d
 kill -KILL "$holder"
 ends_with 0
 touch go
+assert_equal_trees mnt d
+
+# One that is killed when its replica has arrived, and before it could tell the source: what the other
+# reads of the source's state must be what is there when its turn has come, or all is compared.
+dd if=/dev/urandom of=mnt/a bs=64K count=2 conv=notrunc status=none
+strace -qq -o trace -e trace=fsync "$MIRRORCTL" sync --quiet --in-place --pre-hook true mnt d
+last=$(grep -c fsync trace) # of the manifest's name
+dd if=/dev/urandom of=mnt/a bs=64K count=2 conv=notrunc status=none
+rm -f held go
+strace -qq -o trace -e trace=fsync -e "inject=fsync:signal=KILL:when=$last" "$MIRRORCTL" sync --quiet \
+	--in-place --pre-hook 'touch held; while [ ! -e go ]; do sleep 0.05; done' mnt d &
+holder=$!
+wait_for 30 test -e held || fail "no hook"
+waiter sync --json mnt d
+touch go
+wait "$holder" && fail "wasn't killed" || :
+ends_with 0
+assert_eq "$(json '.full_copies | length' waiter.out)" 0 "images that were compared in full"
 assert_equal_trees mnt d
 
 # whoever works on a replica

@@ -7,6 +7,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,11 +179,11 @@ static char *left_of(const char *words, size_t *ret_nfiles)
 	left[0] = '\0';
 	for (size_t i = 1; i < tree->nentries; i++) {
 		const struct tree_entry *entry = &tree->entries[i];
+		size_t n = strlen(left);
 
 		ck_assert_ptr_eq(tree_find(tree, entry->path), entry);
-		strcat(strcat(left, i > 1 ? " " : ""), entry->path);
-		if (entry->node->nentries > 1)
-			strcat(left, "=");
+		snprintf(left + n, sizeof(left) - n, "%s%s%s", i > 1 ? " " : "", entry->path,
+			 entry->node->nentries > 1 ? "=" : "");
 	}
 	ck_assert_str_eq(tree->entries[0].path, "");
 	tree_free(tree);
