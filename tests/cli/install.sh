@@ -40,6 +40,7 @@ for file in usr/local/{bin/mirrors,share/man/man8/mirrors.8,lib/systemd/system/m
 	echo mine >"$dest/$file"
 done
 list "$dest" ! -type d >files.before
+list "$dest" -type d >directories.before
 (
 	umask 077
 	in_tree "$TOP" install DESTDIR="$dest" prefix=/usr/local
@@ -48,8 +49,7 @@ list "$dest" ! -type d >files.before
 list "$dest" ! -type d >files.after
 wanted usr/local usr/local/share/zsh/site-functions usr/local/lib/systemd/system |
 	sort - files.before | diff - files.after || fail "what is installed: wanted (<), got (>)"
-list "$dest" -type d >directories
-! grep -v ' 755 d$' directories || fail "directories that not everybody may read"
+! list "$dest" -type d | grep -v ' 755 d$' || fail "directories that not everybody may read"
 
 ! grep -r '@[a-z]*@' "$dest/usr/local/lib/systemd" || fail "left in units"
 grep -qx 'ExecStart=/usr/local/bin/mirrorctl sync --config /etc/mirrorfs/%i.conf' \
@@ -61,7 +61,7 @@ done
 
 in_tree "$TOP" uninstall DESTDIR="$dest" prefix=/usr/local
 list "$dest" ! -type d | diff files.before - || fail "what is left: wanted (<), got (>)"
-list "$dest" -type d | diff directories - || fail "directories: wanted (<), got (>)"
+! list "$dest" -type d | comm -23 directories.before - | grep . || fail "removed directories that were there before"
 in_tree "$TOP" uninstall DESTDIR="$dest" prefix=/usr/local
 in_tree "$TOP" uninstall DESTDIR="$work/nowhere" prefix=/usr/local
 [ ! -e "$work/nowhere" ] || fail "uninstall made something"
