@@ -50,7 +50,7 @@ void hook_exec(const struct hook_scene *scene, const char *command)
 	set_environment(scene);
 	signal(SIGPIPE, SIG_DFL);
 	io_priority_reset(); /* guests wait for it */
-	/* it is blocked here, for progress.c */
+	/* progress_init() has blocked it */
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
 	sigprocmask(SIG_UNBLOCK, &usr1, NULL);

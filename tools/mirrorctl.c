@@ -5,6 +5,7 @@
 #include "tools/command.h"
 #include "tools/fail.h"
 #include "tools/output.h"
+#include "tools/progress.h"
 #include "tools/text.h"
 
 #include <signal.h>
@@ -205,6 +206,7 @@ int main(int argc, char *argv[])
 	char name[TEXT_NAME];
 
 	signal(SIGPIPE, SIG_IGN); /* an error of writing, and told as such */
+	progress_init();
 	raise_descriptor_limit();
 	if (argc < 2) {
 		output_error("a verb is missing; see mirrorctl help");

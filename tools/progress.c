@@ -125,6 +125,22 @@ static void tell_locked(int64_t now)
 
 /* ---- the thread ---- */
 
+static sigset_t usr1(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	return set;
+}
+
+void progress_init(void)
+{
+	sigset_t set = usr1();
+
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static int wait_for_signal(const sigset_t *set, enum progress_how how)
 {
 	struct timespec time = { .tv_nsec = how == PROGRESS_LINE ? LINE_INTERVAL_NS
@@ -137,10 +153,8 @@ static void *serve(void *arg)
 {
 	const enum progress_how *how = arg;
 	bool ending = false;
-	sigset_t set;
+	sigset_t set = usr1();
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
 	while (!ending) {
 		int number = wait_for_signal(&set, *how);
 
@@ -159,11 +173,8 @@ static void *serve(void *arg)
 static void start_thread(void)
 {
 	pthread_attr_t attr;
-	sigset_t all, before, usr1;
+	sigset_t all, before;
 
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);

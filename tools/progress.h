@@ -10,8 +10,8 @@
  *   - or events, a JSON object a line (mirrorctl-sync(8) describes them);
  *   - and at each SIGUSR1 one line or event at once, whatever else is told.
  *
- * SIGUSR1 is blocked in all threads from progress_begin() on, so that it interrupts nobody; who
- * starts another program lets it through again.
+ * SIGUSR1 is blocked in all threads, so that it interrupts nobody, and nobody dies of it who has
+ * nothing to tell yet; who starts another program lets it through again.
  *
  * Thread safe, but for begin and end, which are the main thread's.
  */
@@ -43,6 +43,9 @@ enum progress_how {
 	PROGRESS_LINE, /* if stderr is a terminal that can erase it again */
 	PROGRESS_EVENTS,
 };
+
+/* Blocks SIGUSR1: before there is any other thread. */
+void progress_init(void);
 
 /* verb is borrowed until the end. */
 void progress_begin(const char *verb, enum progress_how how);

@@ -96,6 +96,18 @@ kill -USR1 "$pid"
 wait_for 30 says '"event":"progress","phase":"hook"' || fail "no event: $(cat err)"
 end_held
 
+# Nobody dies of it who has nothing to tell yet, or never has.  Here one that reads its options.
+mkfifo options
+"$MIRRORCTL" sync --config options >out 2>err &
+pid=$!
+blocks_it() {
+	grep -q '^SigBlk:.*[2367abef]..$' "/proc/$pid/status"
+}
+wait_for 30 blocks_it || fail "doesn't block SIGUSR1: $(cat "/proc/$pid/status")"
+kill -USR1 "$pid"
+printf '%s\n' "source = $work/s" "dest = $work/d" >options
+wait "$pid" || fail "exit code $?: $(cat err)"
+
 # --- a terminal
 
 # on_terminal OPTION...: a sync there, held until its line is shown, or not to be; what it shows in
