@@ -14,7 +14,8 @@ struct bmf_error {
 	char text[512];
 };
 
-/* What a negative errno is, in lower case, as messages have it.  Valid until the thread's next call. */
+/* What a negative errno is, in lower case, as messages have it.  Valid until the thread's next
+ * call. */
 const char *bmf_errno_text(int code);
 
 /* Fills *err (if any) and returns code, which is a negative errno. */

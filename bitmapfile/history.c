@@ -256,7 +256,8 @@ int bmf_history_load(struct bmf_store *store, const struct bmf_state *state, int
 		history.has_id = true;
 		r = believe(store, state, crashed_at, flags, &history, err);
 		if (r < 0)
-			return bmf_error_set(err, r, "load history of image: %s", bmf_errno_text(r));
+			return bmf_error_set(err, r, "load history of image: %s",
+					     bmf_errno_text(r));
 	} else if (r == -EOPNOTSUPP || r == -EACCES || r == -EPERM) {
 		history.reason = BMF_REASON_NO_ID;
 		bmf_error_set(err, r, "read id of image: %s", bmf_errno_text(r));

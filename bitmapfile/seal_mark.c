@@ -61,7 +61,8 @@ int bmf_seal_load(const struct bmf_io *io, int source_fd, struct bmf_seal *ret,
 	if (dirfd == -ENOENT)
 		return dirfd; /* no source, and so none that was switched over */
 	if (dirfd < 0)
-		return bmf_error_set(err, dirfd, "open '" BMF_STATE_DIR "': %s", bmf_errno_text(dirfd));
+		return bmf_error_set(err, dirfd, "open '" BMF_STATE_DIR "': %s",
+				     bmf_errno_text(dirfd));
 	r = bmf_io_read_file(io, dirfd, BMF_SEAL_NAME, LIMIT, &buf, &nbytes);
 	io->close(io, dirfd);
 	if (r == -ENOENT)
@@ -109,15 +110,15 @@ int bmf_seal_save(const struct bmf_io *io, int source_fd, const struct bmf_seal 
 
 int bmf_seal_remove(const struct bmf_io *io, int source_fd)
 {
-	int r, dirfd = open_state_dir(io, source_fd);
+	int r, flushed = 0, dirfd = open_state_dir(io, source_fd);
 
 	if (dirfd < 0)
 		return dirfd;
 	r = io->unlinkat(io, dirfd, BMF_SEAL_NAME, 0);
-	if (r == 0)
-		r = io->fsync(io, dirfd);
+	if (r == 0 || r == -ENOENT) /* who removed it may not have got further */
+		flushed = io->fsync(io, dirfd);
 	io->close(io, dirfd);
-	return r;
+	return flushed < 0 ? flushed : r;
 }
 
 void bmf_seal_destroy(struct bmf_seal *seal)

@@ -109,7 +109,8 @@ static int load_state(struct bmf_source *s, struct bmf_error *err)
 		r = bmf_store_save_state(s->store, s->state);
 	}
 	if (r < 0)
-		return bmf_error_set(err, r, "save state in '%s': %s", BMF_STATE_DIR, bmf_errno_text(r));
+		return bmf_error_set(err, r, "save state in '%s': %s", BMF_STATE_DIR,
+				     bmf_errno_text(r));
 	return 0;
 }
 
@@ -121,7 +122,8 @@ static int settle_names(struct bmf_source *s, struct bmf_error *err)
 {
 	int r = bmf_store_sync_names(s->store);
 
-	return r < 0 ? bmf_error_set(err, r, "sync '%s/bitmaps': %s", BMF_STATE_DIR, bmf_errno_text(r))
+	return r < 0 ? bmf_error_set(err, r, "sync '%s/bitmaps': %s", BMF_STATE_DIR,
+				     bmf_errno_text(r))
 		     : 0;
 }
 

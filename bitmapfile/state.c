@@ -193,12 +193,12 @@ const struct bmf_checkpoint *bmf_state_checkpoint(const struct bmf_state *state,
 	return NULL;
 }
 
-static bool name_is_free(const struct bmf_state *state, const char *name)
+const struct bmf_checkpoint *bmf_state_named(const struct bmf_state *state, const char *name)
 {
 	for (size_t i = 0; i < state->ncheckpoints; i++)
 		if (state->checkpoints[i].name && strcmp(state->checkpoints[i].name, name) == 0)
-			return false;
-	return true;
+			return &state->checkpoints[i];
+	return NULL;
 }
 
 int bmf_state_name(struct bmf_state *state, const struct bmf_checkpoint *checkpoint,
@@ -215,7 +215,7 @@ int bmf_state_name(struct bmf_state *state, const struct bmf_checkpoint *checkpo
 		return -ENOENT;
 	if (name && !bmf_checkpoint_name_ok(name))
 		return -EINVAL;
-	if (name && (found->name || !name_is_free(state, name)))
+	if (name && (found->name || bmf_state_named(state, name)))
 		return -EEXIST;
 	if (copy_string(name, &copy) < 0)
 		return -ENOMEM;

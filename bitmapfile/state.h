@@ -70,6 +70,9 @@ int bmf_state_add_checkpoint(struct bmf_state *state, const struct bmf_uuid *uui
 /* The checkpoint of that number, or NULL when it is not kept. */
 const struct bmf_checkpoint *bmf_state_checkpoint(const struct bmf_state *state, uint64_t number);
 
+/* The checkpoint of that name, or NULL. */
+const struct bmf_checkpoint *bmf_state_named(const struct bmf_state *state, const char *name);
+
 /*
  * Names the checkpoint (number, uuid), or with NULL takes its name away.  0, -ENOMEM; -ENOENT: it
  * is not kept, or there is no name to be taken away; -EEXIST: it has a name, or another has that

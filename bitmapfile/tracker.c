@@ -434,7 +434,8 @@ void bmf_tracker_fail(struct bmf_tracker *t, int error)
 
 	if (!atomic_compare_exchange_strong(&t->failed, &none, error))
 		return;
-	bmf_source_notice(t->source, t, "fsync: %s, what it holds is in doubt", bmf_errno_text(error));
+	bmf_source_notice(t->source, t, "fsync: %s, what it holds is in doubt",
+			  bmf_errno_text(error));
 	pthread_mutex_lock(&t->lock);
 	if (t->sidecar) {
 		t->sidecar->suspect = true;

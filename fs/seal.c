@@ -74,6 +74,7 @@ static void look_at_time_locked(struct mfs_seal *seal)
 /* Until it is open again: 0; or sealed: -EROFS. */
 static int wait_outside(struct mfs_seal *seal)
 {
+	struct timespec until;
 	int state;
 
 	if (mfs_seal_is_sealed(seal))
@@ -85,8 +86,9 @@ static int wait_outside(struct mfs_seal *seal)
 	for (;;) {
 		look_at_time_locked(seal);
 		state = atomic_load(&seal->state);
+		until = seal->until; /* another hold may set it while this waits */
 		if (state == MFS_SEAL_HELD)
-			pthread_cond_timedwait(&seal->changed, &seal->lock, &seal->until);
+			pthread_cond_timedwait(&seal->changed, &seal->lock, &until);
 		else if (state == MFS_SEAL_CLOSING)
 			pthread_cond_wait(&seal->changed, &seal->lock);
 		else

@@ -19,19 +19,47 @@
 #define TIMEOUT_DEFAULT "30s"
 #define TIMEOUT_MIN_MS 100
 
-/* The document is the last one's, and names of images that were copied in full are news (I4). */
-static void on_synced(void *arg, const struct sync_result *result)
-{
-	const struct options *options = arg;
+/*
+ * What the syncs had to tell, of all of them (I4).  Kept until changes are let go: a terminal that
+ * takes nothing would hold up guests.
+ */
+struct told {
+	bool full;
+	char *text; /* lines of stdout */
+	size_t nbytes;
+	FILE *out; /* to text */
+	json_t *full_copies, *warnings;
+};
 
-	for (size_t i = 0; i < result->nwarnings; i++)
-		if (!(options->given & (OPTION_JSON | OPTION_QUIET)))
-			output_error("warning: %s", result->warnings[i]);
-	if (!(options->given & (OPTION_JSON | OPTION_QUIET)) && sync_result_is_full(result))
-		cmd_sync_print_full_copies(result);
+static int told_begin(struct told *told)
+{
+	*told = (struct told){ .full_copies = json_array(), .warnings = json_array() };
+	told->out = open_memstream(&told->text, &told->nbytes);
+	return told->out ? 0 : -ENOMEM;
 }
 
-static int print_json(const struct switchover_result *result)
+static void told_end(struct told *told)
+{
+	if (told->out)
+		fclose(told->out);
+	free(told->text);
+	json_decref(told->full_copies);
+	json_decref(told->warnings);
+}
+
+static void on_synced(void *arg, const struct sync_result *result)
+{
+	struct told *told = arg;
+
+	cmd_sync_add_full_copies(told->full_copies, result);
+	cmd_sync_add_warnings(told->warnings, result);
+	if (!sync_result_is_full(result))
+		return;
+	told->full = true;
+	cmd_sync_print_full_copies(result, told->out);
+}
+
+static int print_json(const struct switchover_result *result, const struct told *told)
 {
 	json_t *document = json_object();
 
@@ -42,6 +70,8 @@ static int print_json(const struct switchover_result *result)
 	json_put_bool(document, "mounted", result->mounted);
 	json_put_number(document, "syncs", result->nsyncs);
 	json_object_set_new(document, "held_ms", json_real(result->held_seconds * 1e3));
+	json_object_set(document, "full_copies", told->full_copies);
+	json_object_set(document, "warnings", told->warnings);
 	return json_print(document);
 }
 
@@ -57,6 +87,18 @@ static int print_text(char *const args[], const struct switchover_result *result
 	if (result->mounted)
 		printf("writes had been held for %s\n", text_duration(result->held_seconds, held));
 	return output_finish();
+}
+
+/* Of a switchover that failed too. */
+static void print_told(const struct told *told)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach(told->warnings, i, warning)
+		output_error("warning: %s", json_string_value(warning));
+	if (told->out && fflush(told->out) == 0)
+		fputs(told->text, stdout);
 }
 
 static int print_undone(const char *source, const struct options *options)
@@ -83,19 +125,36 @@ static int finish(int r)
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int report(char *const args[], const struct options *options,
+		  const struct switchover_result *result, const struct told *told)
+{
+	int r = 0;
+
+	if (options->given & OPTION_JSON)
+		r = finish(print_json(result, told));
+	else if (!(options->given & OPTION_QUIET))
+		r = finish(print_text(args, result));
+	return r == EXIT_SUCCESS && told->full ? EXIT_FULL_COPY : r;
+}
+
 static int switch_over(char *const args[], const struct options *options,
-		       const struct switchover_options *switchover_options)
+		       struct switchover_options *switchover_options)
 {
 	struct switchover_result result;
 	struct bmf_error err = { 0 };
-	int r = switchover_run(args[0], args[1], switchover_options, &result, &err);
+	struct told told;
+	int r = told_begin(&told), status;
 
-	if (r < 0)
-		return output_failure("switch over", args[0], "guests go on from there",
-				      EXIT_FAILURE, r, &err);
-	if (options->given & OPTION_JSON)
-		return finish(print_json(&result));
-	return finish(options->given & OPTION_QUIET ? 0 : print_text(args, &result));
+	switchover_options->arg = &told;
+	if (r == 0)
+		r = switchover_run(args[0], args[1], switchover_options, &result, &err);
+	if (!(options->given & (OPTION_JSON | OPTION_QUIET)))
+		print_told(&told);
+	status = r < 0 ? output_failure("switch over", args[0], "guests go on from there",
+					EXIT_FAILURE, r, &err)
+		       : report(args, options, &result, &told);
+	told_end(&told);
+	return status;
 }
 
 static int undo(const char *source, const struct options *options)
@@ -112,8 +171,7 @@ int cmd_switchover(const struct command *command, char *const args[], const stru
 {
 	struct sync_options sync_options = { 0 };
 	struct switchover_options switchover_options = { .sync = &sync_options,
-							 .synced = on_synced,
-							 .arg = (void *)options };
+							 .synced = on_synced };
 	bool undoes = options->given & OPTION_UNDO;
 
 	if (undoes != !args[1]) {

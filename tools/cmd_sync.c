@@ -25,10 +25,8 @@ static void on_alert(void *arg, const char *text)
 	output_error("%s", text);
 }
 
-static json_t *full_copies_json(const struct sync_result *result)
+void cmd_sync_add_full_copies(json_t *array, const struct sync_result *result)
 {
-	json_t *array = json_array();
-
 	for (size_t i = 0; i < result->nfull; i++) {
 		json_t *copy = json_object();
 
@@ -41,22 +39,20 @@ static json_t *full_copies_json(const struct sync_result *result)
 			json_put_number(copy, "bytes_differing", result->full[i].bytes);
 		json_array_append_new(array, copy);
 	}
-	return array;
 }
 
-static json_t *warnings_json(const struct sync_result *result)
+void cmd_sync_add_warnings(json_t *array, const struct sync_result *result)
 {
-	json_t *array = json_array();
-
 	for (size_t i = 0; i < result->nwarnings; i++)
 		json_array_append_new(array, json_text(result->warnings[i]));
-	return array;
 }
 
 json_t *cmd_sync_json(const struct sync_result *result)
 {
-	json_t *document = json_object();
+	json_t *document = json_object(), *full_copies = json_array(), *warnings = json_array();
 
+	cmd_sync_add_full_copies(full_copies, result);
+	cmd_sync_add_warnings(warnings, result);
 	json_put_checkpoint(document, "checkpoint", result->checkpoint, &result->checkpoint_uuid);
 	json_put_checkpoint(document, "from_checkpoint", result->from, &result->from_uuid);
 	if (result->seeded)
@@ -73,32 +69,32 @@ json_t *cmd_sync_json(const struct sync_result *result)
 	json_put_number(document, "bytes_zeroed", result->bytes_zeroed);
 	json_put_number(document, "armed_bytes", result->armed_bytes);
 	json_put_number(document, "crash_bytes", result->crash_bytes);
-	json_object_set_new(document, "full_copies", full_copies_json(result));
+	json_object_set_new(document, "full_copies", full_copies);
 	json_object_set_new(document, "gate_ms", json_real((double)result->gate_ns / 1e6));
 	json_object_set_new(document, "names_ms", json_real((double)result->names_ns / 1e6));
 	json_object_set_new(document, "frozen_ms", json_real((double)result->frozen_ns / 1e6));
 	json_object_set_new(document, "seconds", json_real(result->seconds));
 	json_put_bool(document, "dry_run", result->dry_run);
-	json_object_set_new(document, "warnings", warnings_json(result));
+	json_object_set_new(document, "warnings", warnings);
 	return document;
 }
 
-static void print_full_copy(const struct sync_full_copy *copy, bool dry_run)
+static void print_full_copy(const struct sync_full_copy *copy, bool dry_run, FILE *out)
 {
 	char name[TEXT_NAME], differed[TEXT_BYTES];
 
 	text_quote(copy->path, name, sizeof(name));
 	if (!copy->by_digest)
-		printf("%s in full: '%s': %s\n", dry_run ? "would copy" : "copied", name,
-		       full_text(copy->reason));
+		fprintf(out, "%s in full: '%s': %s\n", dry_run ? "would copy" : "copied", name,
+			full_text(copy->reason));
 	else if (dry_run)
-		printf("would compare by digest: '%s': %s\n", name, full_text(copy->reason));
+		fprintf(out, "would compare by digest: '%s': %s\n", name, full_text(copy->reason));
 	else
-		printf("compared by digest: '%s': %s; %s differed\n", name, full_text(copy->reason),
-		       text_bytes(copy->bytes, differed));
+		fprintf(out, "compared by digest: '%s': %s; %s differed\n", name,
+			full_text(copy->reason), text_bytes(copy->bytes, differed));
 }
 
-void cmd_sync_print_full_copies(const struct sync_result *result)
+void cmd_sync_print_full_copies(const struct sync_result *result, FILE *out)
 {
 	uint64_t fresh = 0;
 
@@ -107,11 +103,11 @@ void cmd_sync_print_full_copies(const struct sync_result *result)
 
 		fresh += full_is_new(copy->reason);
 		if (!full_is_new(copy->reason))
-			print_full_copy(copy, result->dry_run);
+			print_full_copy(copy, result->dry_run, out);
 	}
 	if (fresh > 0)
-		printf("%llu image%s new to the replica\n", (unsigned long long)fresh,
-		       fresh == 1 ? " was" : "s were");
+		fprintf(out, "%llu image%s new to the replica\n", (unsigned long long)fresh,
+			fresh == 1 ? " was" : "s were");
 }
 
 /* Everyday ones are what a replica is for; those of a directory that was adopted, or not included
@@ -155,7 +151,7 @@ static int print_text(const struct sync_result *result, bool filtered)
 		printf("%s a copy of checkpoint %llu, with %llu image%s\n",
 		       dry ? "would take it for" : "took it for", (unsigned long long)result->from,
 		       (unsigned long long)result->seeds, result->seeds == 1 ? "" : "s");
-	cmd_sync_print_full_copies(result);
+	cmd_sync_print_full_copies(result, stdout);
 	print_removals(result, filtered);
 	if (result->crash_bytes > 0)
 		printf("%s looked at only because mirrorfs crashed: %s\n", dry ? "would be" : "was",

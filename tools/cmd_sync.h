@@ -7,11 +7,16 @@
 #include "tools/sync.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 json_t *cmd_sync_json(const struct sync_result *result);
 
+/* Two of its arrays. */
+void cmd_sync_add_full_copies(json_t *array, const struct sync_result *result);
+void cmd_sync_add_warnings(json_t *array, const struct sync_result *result);
+
 /* A line for each that was copied or compared in full, and one for how many were new. */
-void cmd_sync_print_full_copies(const struct sync_result *result);
+void cmd_sync_print_full_copies(const struct sync_result *result, FILE *out);
 
 /* A sync that failed with r: says so, and returns the exit code. */
 int cmd_sync_fail(const char *dest, int r, const struct sync_result *result,

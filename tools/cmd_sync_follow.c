@@ -100,7 +100,7 @@ static int on_synced(void *arg, const struct sync_result *result, double away_se
 		print_new_warnings(f, result);
 		if (sync_result_is_full(result)) { /* each time (I4) */
 			printf("checkpoint %llu:\n", (unsigned long long)result->checkpoint);
-			cmd_sync_print_full_copies(result);
+			cmd_sync_print_full_copies(result, stdout);
 		}
 		r = output_finish();
 	}

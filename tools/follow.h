@@ -25,7 +25,8 @@ struct follow_options {
 	 * one did.  A negative errno ends it.
 	 */
 	int (*synced)(void *arg, const struct sync_result *result, double away_seconds);
-	/* Told once of a sync that failed, and again when the reason is another. */
+	/* Told once of a sync that failed, and again when its errno is another: texts may have
+	 * amounts. */
 	void (*interrupted)(void *arg, const struct bmf_error *why);
 	void *arg;
 };

@@ -38,7 +38,7 @@ int named_check(struct source_view *view, const char *name, struct bmf_error *er
 		r = source_view_state(view, &state, err);
 	if (r < 0)
 		return r;
-	if (since_by_name(state, name))
+	if (bmf_state_named(state, name))
 		r = taken(view, name, err);
 	bmf_state_free(state);
 	return r;
@@ -188,7 +188,7 @@ int named_delete(const char *path, const char *name, struct bmf_error *err)
 
 	if (r < 0)
 		return r;
-	found = since_by_name(state, name);
+	found = bmf_state_named(state, name);
 	r = found ? source_view_locate(path, &view, err) : -ENOENT;
 	if (found && r == 0) {
 		r = unname(&view, found, err);

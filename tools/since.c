@@ -51,14 +51,6 @@ static int not_found(const struct bmf_state *state, const char *word, struct bmf
 			 REPLICAS_PREFIX_MIN, there);
 }
 
-const struct bmf_checkpoint *since_by_name(const struct bmf_state *state, const char *name)
-{
-	for (size_t i = 0; i < state->ncheckpoints; i++)
-		if (state->checkpoints[i].name && strcmp(state->checkpoints[i].name, name) == 0)
-			return &state->checkpoints[i];
-	return NULL;
-}
-
 static const struct bmf_checkpoint *by_number(const struct bmf_state *state, const char *word)
 {
 	unsigned long long number;
@@ -110,7 +102,7 @@ static int by_replica(const struct bmf_state *state, const char *word,
 int since_find(const struct bmf_state *state, const char *word, const struct bmf_checkpoint **ret,
 	       struct bmf_error *err)
 {
-	const struct bmf_checkpoint *found = since_by_name(state, word);
+	const struct bmf_checkpoint *found = bmf_state_named(state, word);
 	size_t n = 1;
 	int r = 0;
 

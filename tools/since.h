@@ -26,9 +26,6 @@
 int since_find(const struct bmf_state *state, const char *word, const struct bmf_checkpoint **ret,
 	       struct bmf_error *err);
 
-/* The checkpoint of that name alone, or NULL. */
-const struct bmf_checkpoint *since_by_name(const struct bmf_state *state, const char *name);
-
 /* May a checkpoint be called that?  0 or -EINVAL, with a message. */
 int since_check_name(const char *name, struct bmf_error *err);
 

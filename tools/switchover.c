@@ -22,6 +22,7 @@
 #include "tools/switchover.h"
 
 #include "tools/fail.h"
+#include "tools/monotonic.h"
 #include "tools/replica.h"
 #include "tools/source_seal.h"
 #include "tools/stop.h"
@@ -50,10 +51,7 @@ struct switchover {
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)(monotonic_ns() / 1000000);
 }
 
 /* Is it worth another try, and has there been a pause before it? */
