@@ -171,8 +171,8 @@ for which in stale seal; do
 	reset
 done
 
-attached() {
-	[ "$(sed -n 's/^TracerPid:[[:space:]]*//p' "/proc/${daemon_of[$work/mnt]}/status")" != 0 ]
+attached() { # to all of its threads
+	! grep -q '^TracerPid:[[:space:]]0$' "/proc/${daemon_of[$work/mnt]}/task/"*/status
 }
 
 # seal_with FAULT NAME: the holder orders it, and this happens to a call for that name
@@ -207,6 +207,7 @@ if command -v strace >/dev/null; then
 		order checkpoint "done"
 		change 2 2>/dev/null
 		seal_with fsync:signal=KILL "$name"
+		assert_contains "$(tail -n 1 said)" "connect" "what the holder hears"
 		changed 1
 		{ wait "${daemon_of[$work/mnt]}"; } 2>/dev/null || :
 		drop_holder
