@@ -27,7 +27,7 @@ copied() {
 # untouched: it looks like what it was, but that .mirrorfs may have been made in it
 untouched() {
 	list "$d" >now
-	diff <(grep -v '^\. d ' old) <(grep -v '^\. d ' now) >diff
+	diff <(grep -v '^\. d ' old) <(grep -v '^\. d ' now) >differs
 }
 
 # first_sync [WORD...]: by strace with these
@@ -54,9 +54,9 @@ kill_at() { # CALL N
 	kills=$((kills + 1))
 	if [ ! -e "$d/.mirrorfs/replica" ]; then
 		early=$((early + 1))
-		untouched || fail "$what: killed at $1 $2: no replica, and not what it was: $(cat diff)"
+		untouched || fail "$what: killed at $1 $2: no replica, and not what it was: $(cat differs)"
 	elif [ -z "${mode[*]}" ] && [ ! -e "$d/.mirrorfs/journal" ] && ! complete "$d"; then
-		untouched || fail "$what: killed at $1 $2: not committed, and not what it was: $(cat diff)"
+		untouched || fail "$what: killed at $1 $2: not committed, and not what it was: $(cat differs)"
 	fi
 	[ -e "$d/.mirrorfs/replica" ] && [ $((RANDOM % 2)) = 0 ] || goes_on=(--since seed)
 	sync_to m "$d" "${goes_on[@]}" "${mode[@]}"
