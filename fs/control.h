@@ -215,9 +215,9 @@ struct mfs_control_snapshot_release {
 
 /*
  * All that changes the source, writes, sizes, names and metadata, waits from when this returns, for
- * timeout_ms at most; 0 lets all go on.  So does closing the descriptor that it was asked on, also
- * by the death of its process; but where 64 asynchronous writes wait, the kernel doesn't tell of
- * that, and only the end of the time does.
+ * timeout_ms at most; 0 lets all go on.  So does closing the descriptor that it was asked on, and
+ * the death of the process that asked.  (Where 64 asynchronous writes wait, the kernel doesn't tell
+ * of the former; and of the latter the daemon hears only if it can see the process.)
  *
  * EBUSY: somebody else holds it; EROFS: it is sealed; ETIMEDOUT: a change in flight did not come
  * back.

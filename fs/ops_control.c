@@ -148,7 +148,7 @@ static int do_snapshot_images(struct mfs *fs, struct mfs_control_snapshot_images
 	return r;
 }
 
-static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd,
+static int carry_out(struct mfs *fs, struct mfs_handle *handle, pid_t process, unsigned int cmd,
 		     union mfs_control_message *message)
 {
 	if (!fs->source && cmd != MFS_CONTROL_INFO)
@@ -167,7 +167,7 @@ static int carry_out(struct mfs *fs, struct mfs_handle *handle, unsigned int cmd
 	case MFS_CONTROL_CHECKPOINT_NAME:
 		return do_checkpoint_name(fs, &message->checkpoint_name);
 	case MFS_CONTROL_HOLD:
-		return mfs_switchover_hold(fs, handle, &message->hold);
+		return mfs_switchover_hold(fs, handle, process, &message->hold);
 	case MFS_CONTROL_SEAL:
 		return mfs_switchover_seal(fs, handle, &message->seal);
 	case MFS_CONTROL_SNAPSHOT_DELETE:
@@ -205,6 +205,7 @@ void mfs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		r = mfs_control_receive(req, cmd, flags, in_buf, in_nbytes, out_nbytes, &message);
 	if (r == 0)
 		r = suspect ? mfs_control_suspect(fs, node->fd)
-			    : carry_out(fs, mfs_handle_of(fi), cmd, &message);
+			    : carry_out(fs, mfs_handle_of(fi), fuse_req_ctx(req)->pid, cmd,
+					&message);
 	mfs_control_reply(req, r, &message, out_nbytes);
 }

@@ -18,10 +18,15 @@
 #include "fs/loop.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <unistd.h>
 
 /* How long changes in flight may take to come back; all others wait meanwhile (I3). */
 #define DRAIN_TIMEOUT_MS 2000
 #define DRAIN_POLL_US 200
+
+/* How often who waits looks at the time, and at the owner. */
+#define LOOK_MS 100
 
 void mfs_seal_init(struct mfs_seal *seal)
 {
@@ -31,6 +36,7 @@ void mfs_seal_init(struct mfs_seal *seal)
 	pthread_mutex_init(&seal->lock, NULL);
 	mfs_deadline_cond_init(&seal->changed);
 	seal->owner = NULL;
+	seal->process_fd = -1;
 	seal->nwaiting = 0;
 	seal->let_go = -ESTALE;
 }
@@ -57,24 +63,43 @@ static void set_state_locked(struct mfs_seal *seal, enum mfs_seal_state state)
 	pthread_cond_broadcast(&seal->changed);
 }
 
-static void let_go_locked(struct mfs_seal *seal, int why)
+static void forget_owner_locked(struct mfs_seal *seal)
 {
 	seal->owner = NULL;
+	if (seal->process_fd >= 0)
+		close(seal->process_fd);
+	seal->process_fd = -1;
+}
+
+static void let_go_locked(struct mfs_seal *seal, int why)
+{
+	forget_owner_locked(seal);
 	seal->let_go = why;
 	set_state_locked(seal, MFS_SEAL_OPEN);
 }
 
-/* Nobody watches the time but those who wait, and those who ask. */
-static void look_at_time_locked(struct mfs_seal *seal)
+static bool has_ended(int process_fd)
 {
-	if (atomic_load(&seal->state) == MFS_SEAL_HELD && mfs_deadline_passed(&seal->until))
+	struct pollfd fd = { .fd = process_fd, .events = POLLIN };
+
+	return process_fd >= 0 && poll(&fd, 1, 0) == 1 && (fd.revents & POLLIN);
+}
+
+/* Nobody watches time and owner but those who wait, and those who ask. */
+static void look_at_hold_locked(struct mfs_seal *seal)
+{
+	if (atomic_load(&seal->state) != MFS_SEAL_HELD)
+		return;
+	if (mfs_deadline_passed(&seal->until))
 		let_go_locked(seal, -ETIMEDOUT);
+	else if (has_ended(seal->process_fd))
+		let_go_locked(seal, -ESTALE);
 }
 
 /* Until it is open again: 0; or sealed: -EROFS. */
 static int wait_outside(struct mfs_seal *seal)
 {
-	struct timespec until;
+	struct timespec look;
 	int state;
 
 	if (mfs_seal_is_sealed(seal))
@@ -84,11 +109,11 @@ static int wait_outside(struct mfs_seal *seal)
 	if (++seal->nwaiting > MFS_SEAL_WAITING_MAX && atomic_load(&seal->state) == MFS_SEAL_HELD)
 		let_go_locked(seal, -EUSERS);
 	for (;;) {
-		look_at_time_locked(seal);
+		look_at_hold_locked(seal);
 		state = atomic_load(&seal->state);
-		until = seal->until; /* another hold may set it while this waits */
+		look = mfs_deadline(LOOK_MS);
 		if (state == MFS_SEAL_HELD)
-			pthread_cond_timedwait(&seal->changed, &seal->lock, &until);
+			pthread_cond_timedwait(&seal->changed, &seal->lock, &look);
 		else if (state == MFS_SEAL_CLOSING)
 			pthread_cond_wait(&seal->changed, &seal->lock);
 		else
@@ -142,15 +167,17 @@ static int drain(struct mfs_seal *seal)
 	return 0;
 }
 
-static int begin_hold(struct mfs_seal *seal, const void *owner, unsigned int timeout_ms)
+static int begin_hold(struct mfs_seal *seal, const void *owner, int process_fd,
+		      unsigned int timeout_ms)
 {
 	int r = 0, state;
 
 	pthread_mutex_lock(&seal->lock);
-	look_at_time_locked(seal);
+	look_at_hold_locked(seal);
 	state = atomic_load(&seal->state);
 	if (state == MFS_SEAL_OPEN) {
 		seal->owner = owner;
+		seal->process_fd = process_fd;
 		seal->until = mfs_deadline(timeout_ms);
 		set_state_locked(seal, MFS_SEAL_HELD);
 	} else {
@@ -163,18 +190,21 @@ static int begin_hold(struct mfs_seal *seal, const void *owner, unsigned int tim
 /* 0, or why the owner's hold is over. */
 static int check_hold_locked(struct mfs_seal *seal, const void *owner)
 {
-	look_at_time_locked(seal);
+	look_at_hold_locked(seal);
 	if (atomic_load(&seal->state) == MFS_SEAL_HELD && seal->owner == owner)
 		return 0;
 	return atomic_load(&seal->state) == MFS_SEAL_OPEN ? seal->let_go : -ESTALE;
 }
 
-int mfs_seal_hold(struct mfs_seal *seal, const void *owner, unsigned int timeout_ms)
+int mfs_seal_hold(struct mfs_seal *seal, const void *owner, int process_fd, unsigned int timeout_ms)
 {
-	int r = begin_hold(seal, owner, timeout_ms);
+	int r = begin_hold(seal, owner, process_fd, timeout_ms);
 
-	if (r < 0)
+	if (r < 0) {
+		if (process_fd >= 0)
+			close(process_fd);
 		return r;
+	}
 	r = drain(seal);
 	pthread_mutex_lock(&seal->lock);
 	if (r < 0 && seal->owner == owner)
@@ -209,7 +239,7 @@ int mfs_seal_close(struct mfs_seal *seal, const void *owner, int (*mark)(void *a
 	if (r < 0) {
 		let_go_locked(seal, -ESTALE);
 	} else {
-		seal->owner = NULL;
+		forget_owner_locked(seal);
 		set_state_locked(seal, MFS_SEAL_SEALED);
 	}
 	pthread_mutex_unlock(&seal->lock);

@@ -4,8 +4,8 @@
  *
  *             hold                  close: the mark is made
  *   OPEN ------------> HELD ----------------------------> SEALED
- *    ^                  | release, its time is over,          |
- *    |------------------| or too many wait                    |
+ *    ^                  | release, its time is over, its      |
+ *    |------------------| owner is gone, or too many wait     |
  *    |--------------------------------------------------------|
  *                       open: the mark was removed
  *
@@ -16,8 +16,8 @@
  *
  * Those that wait take one thread each of those that carry out requests; and up to 64 of them,
  * writes of asynchronous direct I/O, keep the kernel from sending what it sends in the background:
- * reading ahead, other such I/O, and the closing of descriptors.  So an owner that dies may not be
- * noticed before the time is over.
+ * reading ahead, other such I/O, and that a descriptor was closed.  So those who wait look
+ * themselves whether the owner's process is still there.
  *
  * Thread safe.  Enter is called with no lock held, and between enter and leave no thread enters
  * again, or holds.  The lock in here is innermost, but for what mark and unmark take.
@@ -54,6 +54,7 @@ struct mfs_seal {
 	pthread_cond_t changed; /* the state has */
 	/* Below: lock. */
 	const void *owner;     /* of the hold; NULL: there is none, or it was let go */
+	int process_fd;	       /* his (pidfd_open(2)); -1: not known */
 	int let_go;	       /* of the last hold, why: a negative errno */
 	struct timespec until; /* of the hold */
 	unsigned int nwaiting;
@@ -72,11 +73,13 @@ void mfs_seal_leave(struct mfs_seal *seal);
 bool mfs_seal_is_sealed(struct mfs_seal *seal);
 
 /*
+ * process_fd: a pidfd of the owner, which is taken over in any case, or -1.
  * 0: no change is in flight, what they did is visible to the caller, and none begins, for up to
  * timeout_ms from now.  -EBUSY: somebody else holds it; -EROFS: it is sealed; -ETIMEDOUT: a change
  * in flight did not come back from its storage.
  */
-int mfs_seal_hold(struct mfs_seal *seal, const void *owner, unsigned int timeout_ms);
+int mfs_seal_hold(struct mfs_seal *seal, const void *owner, int process_fd,
+		  unsigned int timeout_ms);
 
 /* Ends the owner's hold, if he has one; NULL: whosever it is. */
 void mfs_seal_release(struct mfs_seal *seal, const void *owner);

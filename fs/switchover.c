@@ -21,6 +21,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void mfs_switchover_begin(struct mfs *fs, const char *source)
 {
@@ -58,7 +60,14 @@ static int generation_of(struct mfs *fs, uint64_t *ret)
 	return 0;
 }
 
-int mfs_switchover_hold(struct mfs *fs, struct mfs_handle *owner,
+/* -1: it is in another namespace, or a thread that isn't its process's first, or this is an old
+ * kernel. */
+static int open_process(pid_t process)
+{
+	return process > 0 ? (int)syscall(SYS_pidfd_open, process, 0) : -1;
+}
+
+int mfs_switchover_hold(struct mfs *fs, struct mfs_handle *owner, pid_t process,
 			const struct mfs_control_hold *message)
 {
 	int r;
@@ -72,7 +81,7 @@ int mfs_switchover_hold(struct mfs *fs, struct mfs_handle *owner,
 	atomic_store(&owner->holds, true);
 	/* a checkpoint that is being made has had its instant before */
 	pthread_mutex_lock(&fs->rollover);
-	r = mfs_seal_hold(&fs->seal, owner, message->timeout_ms);
+	r = mfs_seal_hold(&fs->seal, owner, open_process(process), message->timeout_ms);
 	if (r == 0) {
 		r = generation_of(fs, &owner->held_generation);
 		if (r < 0)

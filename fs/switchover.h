@@ -9,14 +9,19 @@
 
 #include "fs/control.h"
 
+#include <sys/types.h>
+
 struct mfs;
 struct mfs_handle;
 
 /* At the mount, before the first request: a source with the mark is sealed, and that is said. */
 void mfs_switchover_begin(struct mfs *fs, const char *source);
 
-/* MFS_CONTROL_HOLD and MFS_CONTROL_SEAL, asked on owner: 0 or -errno, as control.h has them. */
-int mfs_switchover_hold(struct mfs *fs, struct mfs_handle *owner,
+/*
+ * MFS_CONTROL_HOLD and MFS_CONTROL_SEAL, asked on owner, by a process: 0 or -errno, as control.h
+ * has them.
+ */
+int mfs_switchover_hold(struct mfs *fs, struct mfs_handle *owner, pid_t process,
 			const struct mfs_control_hold *message);
 int mfs_switchover_seal(struct mfs *fs, struct mfs_handle *owner, struct mfs_control_seal *message);
 

@@ -75,6 +75,20 @@ if command -v fio >/dev/null; then
 		[ "$(find s -name 'guest*' -size +4M | wc -l)" = 3 ]
 	}
 	wait_for 60 busy || fail "fio: $(cat fio.out)"
+	# of the closing of its descriptor the kernel does not tell while so many wait
+	mkfifo orders
+	"$CLIENTS/holder" s 120000 <orders >said 2>&1 &
+	holder=$!
+	exec 7>orders
+	wait_for 30 grep -q held said || fail "the holder: $(cat said)"
+	sleep 1
+	before=$(stat -c %Y s/guest*)
+	{ kill -9 "$holder" && wait "$holder"; } 2>/dev/null || :
+	exec 7>&-
+	moves_on() {
+		[ "$(stat -c %Y s/guest*)" != "$before" ]
+	}
+	wait_for 30 moves_on || fail "the guest waits for one that was killed"
 	"$MIRRORCTL" switchover --json s d >switched.json || fail "switchover: exit code $?"
 	wait "$guest" || :
 	grep -q 'Read-only file system' fio.out || fail "fio was not refused: $(cat fio.out)"

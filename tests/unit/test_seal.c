@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define NWRITERS 8
 #define NHOLDS 400
@@ -106,7 +107,7 @@ START_TEST(nobody_writes_while_it_is_held)
 	begin();
 	start(threads, NWRITERS, write_all_the_time);
 	for (unsigned int i = 0; i < NHOLDS; i++) {
-		ck_assert_int_eq(mfs_seal_hold(&seal, &me, LONG_MS), 0);
+		ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, LONG_MS), 0);
 		atomic_store(&held, true);
 		n = sum();
 		for (unsigned int k = 0; k < 20; k++)
@@ -117,7 +118,7 @@ START_TEST(nobody_writes_while_it_is_held)
 		sched_yield();
 	}
 	/* and then for good: each is refused once */
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, LONG_MS), 0);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, LONG_MS), 0);
 	n = sum();
 	ck_assert_int_eq(mfs_seal_close(&seal, &me, mark, NULL), 0);
 	join(threads, NWRITERS);
@@ -131,13 +132,13 @@ END_TEST
 START_TEST(a_hold_ends_by_itself)
 {
 	begin();
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, 50), 0);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, 50), 0);
 	ck_assert_int_eq(mfs_seal_enter(&seal), 0); /* waits for it */
 	mfs_seal_leave(&seal);
 	ck_assert_int_eq(mfs_seal_close(&seal, &me, mark, NULL), -ETIMEDOUT);
 	/* also where nobody has waited */
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, 1), 0);
-	while (mfs_seal_hold(&seal, &other, LONG_MS) == -EBUSY)
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, 1), 0);
+	while (mfs_seal_hold(&seal, &other, -1, LONG_MS) == -EBUSY)
 		sched_yield();
 	ck_assert_int_eq(mfs_seal_close(&seal, &me, mark, NULL), -ESTALE);
 	ck_assert_int_eq(atomic_load(&nmarks), 0);
@@ -154,8 +155,8 @@ START_TEST(states)
 	begin();
 	ck_assert_int_eq(mfs_seal_close(&seal, &me, mark, NULL), -ESTALE);
 	ck_assert_int_eq(mfs_seal_open(&seal, unmark, NULL), -EINVAL);
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, LONG_MS), 0);
-	ck_assert_int_eq(mfs_seal_hold(&seal, &other, LONG_MS), -EBUSY);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, LONG_MS), 0);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &other, -1, LONG_MS), -EBUSY);
 	ck_assert_int_eq(mfs_seal_close(&seal, &other, mark, NULL), -ESTALE);
 	ck_assert_int_eq(mfs_seal_open(&seal, unmark, NULL), -EINVAL);
 	ck_assert_int_eq(atomic_load(&nmarks), 0);
@@ -165,11 +166,11 @@ START_TEST(states)
 	ck_assert_int_eq(mfs_seal_enter(&seal), 0);
 	mfs_seal_leave(&seal);
 	ck_assert_int_eq(mfs_seal_close(&seal, &me, mark, NULL), -ESTALE);
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, LONG_MS), 0);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, LONG_MS), 0);
 	ck_assert_int_eq(mfs_seal_close(&seal, &me, mark, NULL), 0);
 	ck_assert(mfs_seal_is_sealed(&seal));
 	ck_assert_int_eq(mfs_seal_enter(&seal), -EROFS);
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, LONG_MS), -EROFS);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, LONG_MS), -EROFS);
 	mfs_seal_release(&seal, NULL);
 	ck_assert_int_eq(mfs_seal_enter(&seal), -EROFS);
 	/* as long as the mark is there, it stays so */
@@ -191,12 +192,31 @@ START_TEST(one_in_flight_that_hangs)
 {
 	begin();
 	ck_assert_int_eq(mfs_seal_enter(&seal), 0);
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, LONG_MS), -ETIMEDOUT);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, LONG_MS), -ETIMEDOUT);
 	mfs_seal_leave(&seal);
 	ck_assert_int_eq(mfs_seal_enter(&seal), 0);
 	mfs_seal_leave(&seal);
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, LONG_MS), 0);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, LONG_MS), 0);
 	mfs_seal_release(&seal, &me);
+	mfs_seal_destroy(&seal);
+}
+END_TEST
+
+/* A pipe stands for its process: it can be read when that has ended. */
+START_TEST(an_owner_that_is_gone)
+{
+	int fds[2];
+
+	begin();
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, fds[0], LONG_MS), 0);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &other, -1, LONG_MS), -EBUSY);
+	ck_assert_int_eq(write(fds[1], "", 1), 1);
+	ck_assert_int_eq(mfs_seal_enter(&seal), 0);
+	mfs_seal_leave(&seal);
+	ck_assert_int_eq(mfs_seal_close(&seal, &me, mark, NULL), -ESTALE);
+	ck_assert_int_eq(close(fds[0]), -1); /* it was taken over */
+	close(fds[1]);
 	mfs_seal_destroy(&seal);
 }
 END_TEST
@@ -216,7 +236,7 @@ START_TEST(too_many)
 	static pthread_t threads[MFS_SEAL_WAITING_MAX + 1];
 
 	begin();
-	ck_assert_int_eq(mfs_seal_hold(&seal, &me, LONG_MS), 0);
+	ck_assert_int_eq(mfs_seal_hold(&seal, &me, -1, LONG_MS), 0);
 	start(threads, MFS_SEAL_WAITING_MAX + 1, enter_once);
 	join(threads, MFS_SEAL_WAITING_MAX + 1); /* or they would wait for ever */
 	ck_assert_int_eq(atomic_load(&nrefused), 0);
@@ -235,6 +255,7 @@ int main(void)
 	tcase_add_test(tests, a_hold_ends_by_itself);
 	tcase_add_test(tests, states);
 	tcase_add_test(tests, one_in_flight_that_hangs);
+	tcase_add_test(tests, an_owner_that_is_gone);
 	tcase_add_test(tests, too_many);
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);
