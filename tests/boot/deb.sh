@@ -33,7 +33,7 @@ make -s -C archive deb BUILD="$work/made" CFLAGS=-O0 V=1 prefix=/nowhere >deb.ou
 deb=$(echo "$work"/made/deb/mirrorfs_*.deb)
 assert_contains "$(cat deb.out)" "$deb" "make deb"
 assert_eq "$(dpkg-deb -f "$deb" Version)" "$version" "the package's version"
-! grep -i 'warning' made/deb/build.log || fail "warnings"
+! grep -iw 'warning' made/deb/build.log || fail "warnings"
 lintian --fail-on error,warning made/deb/mirrorfs_*.changes >lintian.out 2>&1 || fail "lintian: $(cat lintian.out)"
 ! grep '^[EW]:' lintian.out || fail "lintian"
 

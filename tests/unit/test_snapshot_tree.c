@@ -415,7 +415,7 @@ START_TEST(not_enough_memory)
 			break;
 		ck_assert_int_eq(r, -ENOMEM);
 		ck_assert_int_eq(err.code, -ENOMEM);
-		ck_assert_ptr_eq(strstr(err.text, "read '"), err.text);
+		ck_assert_ptr_eq(strstr(err.text, "read "), err.text);
 		ck_assert_ptr_eq(tree, untouched);
 		ck_assert_uint_eq(open_descriptors(), before);
 	}

@@ -32,7 +32,7 @@ START_TEST(arming_fails_and_the_guest_goes_on)
 	ck_assert_int_eq(source_change(s, fd, 3), 0);
 	faultio_arm(&source_fault, 0, 0, 0, 0);
 	ck_assert_ptr_nonnull(
-		strstr(source_notices, "all of it counts as changed: Input/output error\n"));
+		strstr(source_notices, "all of it counts as changed: input/output error\n"));
 	ck_assert_int_eq(source_reason(fd, NULL), BMF_REASON_MISSING);
 	/* it is tracked again from the next checkpoint on */
 	source_roll(s);
@@ -73,7 +73,7 @@ START_TEST(adoption_that_fails_is_one_event)
 		faultio_arm(&source_fault, 0, 0, 0, 0);
 		ck_assert_uint_le(notices_of_images(), 1);
 		told += strstr(source_notices, "couldn't be written, all of it counts as "
-					       "changed: Input/output error\n") != NULL;
+					       "changed: input/output error\n") != NULL;
 		close(fd);
 	}
 	ck_assert_uint_gt(told, 0);
