@@ -138,16 +138,17 @@ static int report(char *const args[], const struct options *options,
 }
 
 static int switch_over(char *const args[], const struct options *options,
-		       struct switchover_options *switchover_options)
+		       const struct switchover_options *given)
 {
+	struct switchover_options switchover_options = *given;
 	struct switchover_result result;
 	struct bmf_error err = { 0 };
 	struct told told;
 	int r = told_begin(&told), status;
 
-	switchover_options->arg = &told;
+	switchover_options.arg = &told;
 	if (r == 0)
-		r = switchover_run(args[0], args[1], switchover_options, &result, &err);
+		r = switchover_run(args[0], args[1], &switchover_options, &result, &err);
 	if (!(options->given & (OPTION_JSON | OPTION_QUIET)))
 		print_told(&told);
 	status = r < 0 ? output_failure("switch over", args[0], "guests go on from there",

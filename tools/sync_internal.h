@@ -89,8 +89,8 @@ static inline const char *sync_path(const struct plan_node *node)
 
 /* sync_source.c */
 
-/* So many bytes more have been looked at; for a struct copy's tick. */
-void sync_tick(void *sync, uint64_t nbytes);
+/* So many bytes more have been looked at; a struct copy's tick, for which arg is the sync. */
+void sync_tick(void *arg, uint64_t nbytes);
 
 int sync_fail_source(struct sync *sync, const struct plan_node *node, int code, const char *verb);
 
