@@ -211,7 +211,7 @@ END
 "send list --json -- source") echo ' "name": "plain"' ;;
 "replica list --json -- source") echo ' "uuid": "that"' ;;
 "checkpoint list --json -- source")
-	printf '"name": "%s",\n' '$(touch run)' '`touch run`' plain
+	printf '"name": %s,\n' '"$(touch run)"' null '"`touch run`"' '"plain"'
 	;;
 esac
 EOF2

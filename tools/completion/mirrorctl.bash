@@ -37,12 +37,12 @@ _mirrorctl_offer() {
 	done
 }
 
-# _mirrorctl_fields FIELD ARGUMENT...: what has that name in the JSON that mirrorctl prints
+# _mirrorctl_fields FIELD ARGUMENT...: what has that name in the JSON that mirrorctl prints, and isn't null
 _mirrorctl_fields() {
 	local field=$1 line
 	shift
 	while IFS= read -r line; do
-		[[ ! $line =~ ^\ *\"$field\":\ \"?([^\"]*[^\",])\"?,?$ ]] || printf '%s\n' "${BASH_REMATCH[1]}"
+		[[ $line = *": null"?(,) || ! $line =~ ^\ *\"$field\":\ \"?([^\"]*[^\",])\"?,?$ ]] || printf '%s\n' "${BASH_REMATCH[1]}"
 	done < <("$program" "$@" 2>/dev/null)
 }
 
