@@ -199,10 +199,16 @@ static int list(const char *path, const char *name, const struct options *option
 static int delete (const char *path, const char *name, const struct options *options)
 {
 	struct bmf_error err = { 0 };
+	json_t *document;
 	int r = named_delete(path, name, &err);
 
-	(void)options;
-	return r < 0 ? failed(&err, r) : EXIT_SUCCESS;
+	if (r < 0)
+		return failed(&err, r);
+	if (!(options->given & OPTION_JSON))
+		return EXIT_SUCCESS;
+	document = json_object();
+	json_put_text(document, "name", name);
+	return finish(json_print(document));
 }
 
 /* ---- the verb ---- */
@@ -210,7 +216,7 @@ static int delete (const char *path, const char *name, const struct options *opt
 static const struct action actions[] = {
 	{ "create", 2, 2, OPTION_JSON | OPTION_QUIET | OPTION_PRE_HOOK | OPTION_POST_HOOK, create },
 	{ "list", 1, 1, OPTION_JSON, list },
-	{ "delete", 2, 2, 0, delete },
+	{ "delete", 2, 2, OPTION_JSON, delete },
 	{ 0 },
 };
 

@@ -36,7 +36,7 @@ lists() {
 
 # no usage, no source, nothing made of what isn't one
 for words in "create" "create s" "list" "delete s" "other s" "list s x" "create s x y" \
-	"delete s x --json" "list s --quiet"; do
+	"delete s x --quiet" "list s --quiet"; do
 	# shellcheck disable=SC2086
 	assert_fails checkpoint $words
 	assert_eq "$code" 2 "checkpoint $words: exit code"
@@ -83,7 +83,8 @@ assert_eq "$(listed three '[.number, .dirty_bytes] | @text')" '[6,0]' "three"
 # one after the other: each alone holds what lies up to the next
 held=$(listed one .held_generations)
 assert_eq "$held" 1 "checkpoints held by one"
-checkpoint delete m one
+checkpoint delete m one --json >deleted.json
+assert_eq "$(json .name deleted.json)" one "what was deleted"
 refused "there is none of that name" delete m one
 refused "there is none of that name" delete m 2 # a number is no name
 assert_eq "$(listed two .held_generations)" 1 "checkpoints held by two"
