@@ -26,6 +26,9 @@ wanted() {
 		for file in "$TOP"/man/*; do
 			echo "$1/share/man/man${file##*.}/${file##*/} 644 f"
 		done
+		for file in "$TOP"/tools/schema/*; do
+			echo "$1/share/mirrorfs/schema/${file##*/} 644 f"
+		done
 		for file in "$TOP"/tools/systemd/*; do
 			[ -z "$3" ] || echo "$3/$(basename "$file" .in) 644 f"
 		done
@@ -68,7 +71,7 @@ in_tree "$TOP" uninstall DESTDIR="$work/nowhere" prefix=/usr/local
 
 echo "a user's own place, configured"
 mkdir tree home
-tar -c -C "$TOP" configure configure.ac config.mk.in config.h.in Makefile man tools/completion tools/systemd |
+tar -c -C "$TOP" configure configure.ac config.mk.in config.h.in Makefile man tools/{completion,schema,systemd} |
 	tar -x -m -C tree
 configure() {
 	(cd tree && ./configure --prefix="$work/home" "$@") >configure.out 2>&1 ||
@@ -85,7 +88,7 @@ in_tree tree uninstall
 # only what a distribution's package of the programs alone has
 configure --without-systemdsystemunitdir --without-bashcompletiondir --without-zshcompletiondir
 in_tree tree install DESTDIR="$work/plain"
-list plain ! -type d | grep -v "/home/share/man/" >files || :
+list plain ! -type d | grep -v -e "/home/share/man/" -e "/home/share/mirrorfs/" >files || :
 printf "${work#/}/home/bin/%s 755 f\n" mirrorctl mirrorfs | diff - files || fail "wanted (<), got (>)"
 
 # where units go is also where they look for what a person wrote
