@@ -36,7 +36,7 @@ chmod 755 recorder
 MIRRORCTL=$work/recorder
 
 # Others have many situations: those of these that don't look at processes.
-for test in output status sync-dry-run sync-reasons snapshot-verb recover; do
+for test in output status sync-dry-run sync-reasons snapshot-verb recover map; do
 	code=0
 	MIRRORCTL=$MIRRORCTL "$TOP/tests/cli/$test.sh" >"$test.out" 2>&1 || code=$?
 	[ "$code" = 0 ] || fail "$test.sh: exit code $code: $(tail -n 5 "$test.out")"
@@ -76,7 +76,53 @@ random_file piece 3000000
 dd if=piece of="$top/s/a" bs=1M conv=notrunc status=none # more than is preserved: x breaks
 "$MIRRORCTL" snapshot list --json "$top/s" >snapshots.json
 "$MIRRORCTL" snapshot delete --json "$top/s" x >deleted.json
+
+# Checkpoints with names, and without: these are ASCII
+"$MIRRORCTL" checkpoint create --json "$top/s" kept >made.json
+"$MIRRORCTL" snapshot create --json --checkpoint "$top/s" both >made.json
+"$MIRRORCTL" checkpoint list --json "$top/s" >checkpoints.json
+"$MIRRORCTL" status --json "$top/s" >status.json
+"$MIRRORCTL" map --json --since kept "$top/s" "$top" >map.json
+cp -r "$top/s" "$top/copy"
+must_sync 0 "$top/s" "$top/copy" --since both --dry-run
+must_sync 0 "$top/s" "$top/copy" --since both
+"$MIRRORCTL" snapshot delete "$top/s" both
+"$MIRRORCTL" checkpoint delete --json "$top/s" kept >deleted.json
+
+# lines FILE: are there two, or more?
+lines() {
+	[ "$(wc -l <"$1")" -ge 2 ]
+}
+# What has a document a line is ended by a signal, which recorder would not pass on.
+for words in "sync --follow --interval 100ms $top/s $top/d" "status --watch --interval 1 $top/s"; do
+	id=runs/${words%% *}
+	read -ra words <<<"$words"
+	"$BUILD/mirrorctl" "${words[@]}" --json >"$id.out" 2>err &
+	pid=$!
+	cleanup_fn stop_process "$pid"
+	wait_for 60 lines "$id.out" || fail "no lines of ${words[0]}: $(cat err)"
+	wait_for 60 catches "$pid" 15
+	stop_process "$pid"
+	printf '%s\0' 0 "${words[@]}" --json >"$id.args"
+done
+random_file "$top/s/$top" 3000000
+"$BUILD/mirrorctl" sync --progress=json --quiet --bwlimit 1M "$top/s" "$top/d" 2>err # events while it copies
+grep '^{' err >runs/progress.out
+printf '%s\0' 0 progress-event >runs/progress.args
+
+# Full copies that a switchover tells of, and a seal, also one that is damaged
+touch "$top/d/$top"
+code=0
+"$MIRRORCTL" switchover --json "$top/s" "$top/d" >switched.json || code=$?
+assert_eq "$code" 3 "exit code of a switchover with a full copy"
+"$MIRRORCTL" status --json "$top/s" >status.json
 unmount "$top/s"
+"$MIRRORCTL" switchover --json --undo "$top/s" >undone.json
+"$MIRRORCTL" switchover --json "$top/s" "$top/d" >switched.json
+truncate -s -1 "$top/s/.mirrorfs/sealed"
+"$MIRRORCTL" status --json "$top/s" >status.json
+jq -e '.source.sealed | .replica == null and .time == null and .label == ""' status.json >/dev/null ||
+	fail "a mark that is damaged: $(cat status.json)"
 
 [ "$(find runs -name '*.args' | wc -l)" -gt 100 ] || fail "hardly anything was recorded"
 "$python" "$(dirname "$test_script")/schema_check.py" "$TOP/tools/schema" "$TOP/man" runs >complaints ||

@@ -4,7 +4,8 @@
     schema_check.py SCHEMAS PAGES RUNS
 
 RUNS has for each run of mirrorctl --json what it printed, ID.out, and ID.args: its exit code and its
-arguments, each with a NUL behind it.  A schema lets documents have more fields, for readers are to ignore
+arguments, each with a NUL behind it.  With --follow or --watch it is a document a line; so are events of
+progress, which come with the argument progress-event alone.  A schema lets documents have more fields, for readers are to ignore
 what they don't know; here a field that the schema doesn't have is an error, and so is one of the schema that
 no document has had: then the tests lack a situation, or the field is no more.
 """
@@ -15,9 +16,6 @@ import re
 import sys
 
 from jsonschema import Draft202012Validator
-
-# (schema, field): nobody can name a checkpoint yet
-NOT_SEEN = {("status", "name"), ("status", "name_escaped")}
 
 schemas_dir, pages_dir, runs_dir = map(pathlib.Path, sys.argv[1:4])
 complaints = []
@@ -43,7 +41,7 @@ def strict(schema, common):
     if "$ref" in schema:
         name = re.fullmatch(r"(common\.json)?#/\$defs/([a-z_]+)", schema["$ref"])[2]
         return strict(copy.deepcopy(common[name]), common)
-    made = {key: strict(value, common) for key, value in schema.items()}
+    made = {key: value if key == "if" else strict(value, common) for key, value in schema.items()}
     if "properties" in made:
         made["additionalProperties"] = False
     return made
@@ -76,6 +74,20 @@ def schema_name(args):
     return f"{args[0]}-{words[0]}" if words else args[0]
 
 
+def documents_of(args, output):
+    if args[0] == "progress-event" or {"--follow", "--watch"} & set(args):
+        return output.splitlines(keepends=True)
+    return [output]
+
+
+def pages_of(name, fields):
+    """First the verb's own, then those that it refers to."""
+    if name == "progress-event":
+        return ["mirrorctl-sync.8", "mirrorctl.8"]
+    pages = [f"mirrorctl-{name.split('-')[0]}.8", "mirrorctl-replica.8", "mirrorctl.8"]
+    return pages + ["mirrorctl-sync.8"] if "full_copies" in fields else pages
+
+
 common = json.loads((schemas_dir / "common.json").read_text())["$defs"]
 schemas, seen = {}, {}
 for path in sorted(schemas_dir.glob("*.json")):
@@ -98,29 +110,28 @@ for path in sorted(runs_dir.glob("*.args")):
     if name not in schemas:
         complain(f"{what}: there is no {schemas_dir}/{name}.json")
         continue
-    try:
-        document = json.loads(output.decode("utf-8"), object_pairs_hook=without_twins)
-    except ValueError as error:
-        complain(f"{what}: no JSON document: {error}: {output!r}")
-        continue
-    for error in Draft202012Validator(schemas[name]).iter_errors(document):
-        complain(f"{what}: {error.json_path}: {error.message}")
-    seen[name].update(fields_of_document(document))
+    for text in documents_of(args, output):
+        try:
+            document = json.loads(text.decode("utf-8"), object_pairs_hook=without_twins)
+        except ValueError as error:
+            complain(f"{what}: no JSON document: {error}: {text!r}")
+            continue
+        for error in Draft202012Validator(schemas[name]).iter_errors(document):
+            complain(f"{what}: {error.json_path}: {error.message}")
+        seen[name].update(fields_of_document(document))
 
 for name, schema in schemas.items():
     fields = set(fields_of_schema(schema))
     if not seen[name]:
         complain(f"{name}.json: no such document was printed by these tests")
         continue
-    for field in sorted(fields - seen[name] - {field for doc, field in NOT_SEEN if doc == name}):
+    for field in sorted(fields - seen[name]):
         complain(f"{name}.json: no document had the field {field}")
-    verb = name.split("-")[0]
-    pages = "".join((pages_dir / page).read_text()
-                    for page in (f"mirrorctl-{verb}.8", "mirrorctl-replica.8", "mirrorctl.8"))
+    pages = "".join((pages_dir / page).read_text() for page in pages_of(name, fields))
     pages = pages.replace("\\", "")
     for field in sorted(fields):
         if not re.search(rf"\b{field}\b", pages):
-            complain(f"{name}.json: field {field} is not in mirrorctl-{verb}(8)")
+            complain(f"{name}.json: field {field} is not in {pages_of(name, fields)[0]}")
 
 for complaint in complaints:
     print(complaint)
