@@ -27,13 +27,6 @@ static int failed(const struct bmf_error *err, int r)
 	return EXIT_FAILURE;
 }
 
-static int finish(int r)
-{
-	if (r < 0)
-		output_error("write to standard output: %s", fail_reason(r));
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 /* ---- create ---- */
 
 /*
@@ -124,7 +117,7 @@ static int create(const char *path, const char *name, const struct options *opti
 	}
 	if (r < 0)
 		return output_failure("checkpoint", path, NULL, EXIT_FAILURE, r, &err);
-	r = finish(print_created(name, &made, &frozen, options));
+	r = output_status(print_created(name, &made, &frozen, options));
 	return hook_failed ? EXIT_FAILURE : r;
 }
 
@@ -191,7 +184,7 @@ static int list(const char *path, const char *name, const struct options *option
 	r = options->given & OPTION_JSON ? print_list_json(&status.points)
 					 : print_list_text(&status.points);
 	status_destroy(&status);
-	return finish(r);
+	return output_status(r);
 }
 
 /* ---- delete ---- */

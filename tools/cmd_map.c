@@ -30,8 +30,8 @@ static int show_png(const void *arg, FILE *file)
 static int write_pictures(const struct map *map, const struct options *options,
 			  struct bmf_error *err)
 {
-	const struct picture svg = { .magic = "<?xml", .show = show_svg, .arg = map };
-	const struct picture png = { .magic = "\x89PNG", .show = show_png, .arg = map };
+	const struct picture svg = { .magic = MAP_SVG_BEGIN, .show = show_svg, .arg = map };
+	const struct picture png = { .magic = MAP_PNG_BEGIN, .show = show_png, .arg = map };
 	int r = 0;
 
 	if (options->svg)

@@ -21,13 +21,6 @@ static int failed(const struct bmf_error *err, int r)
 	return EXIT_FAILURE;
 }
 
-static int finish(int r)
-{
-	if (r < 0)
-		output_error("write to standard output: %s", fail_reason(r));
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 /* ---- list ---- */
 
 static int print_list_json(const struct status *status)
@@ -93,7 +86,7 @@ static int list(const char *path, const char *replica, const struct options *opt
 	r = options->given & OPTION_JSON ? print_list_json(&status)
 					 : print_list_text(&status.replicas);
 	status_destroy(&status);
-	return finish(r);
+	return output_status(r);
 }
 
 /* ---- forget ---- */
@@ -138,7 +131,8 @@ static int forget(const char *path, const char *word, const struct options *opti
 		return failed(&err, r);
 	if (closed < 0)
 		return failed(&why, closed);
-	return options->given & OPTION_JSON ? finish(print_forgotten(&replica)) : EXIT_SUCCESS;
+	return options->given & OPTION_JSON ? output_status(print_forgotten(&replica))
+					    : EXIT_SUCCESS;
 }
 
 /* ---- the verb ---- */

@@ -22,13 +22,6 @@
 /* How many names are tried, when that of this second is taken. */
 #define NAMES_MAX 100
 
-static int finish(int r)
-{
-	if (r < 0)
-		output_error("write to standard output: %s", fail_reason(r));
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 /* ---- create ---- */
 
 /* Of this second; try: 0, then 1 and so on while it is taken. */
@@ -147,7 +140,7 @@ static int create(struct source_view *view, const char *name, const struct optio
 		output_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
-	r = finish(print_created(view, name ? name : chosen, &made, frozen.ns, options));
+	r = output_status(print_created(view, name ? name : chosen, &made, frozen.ns, options));
 	return frozen.failed ? EXIT_FAILURE : r;
 }
 
@@ -226,7 +219,7 @@ static int list(struct source_view *view, const char *name, const struct options
 	r = options->given & OPTION_JSON ? print_list_json(view, &snapshots)
 					 : print_list_text(&snapshots);
 	snapshots_list_destroy(&snapshots);
-	return finish(r);
+	return output_status(r);
 }
 
 /* ---- delete ---- */
@@ -244,7 +237,7 @@ static int delete (struct source_view *view, const char *name, const struct opti
 		return EXIT_SUCCESS;
 	document = json_object();
 	json_put_text(document, "name", name);
-	return finish(json_print(document));
+	return output_status(json_print(document));
 }
 
 /* ---- the verb ---- */

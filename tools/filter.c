@@ -18,13 +18,23 @@ struct filter_glob {
 	bool matched;
 };
 
+/* Does it end with a backslash that quotes nothing?  To fnmatch(3) that matches nothing. */
+static bool ends_amid_quoting(const char *pattern, size_t n)
+{
+	size_t nbackslashes = 0;
+
+	while (nbackslashes < n && pattern[n - 1 - nbackslashes] == '\\')
+		nbackslashes++;
+	return nbackslashes % 2 != 0;
+}
+
 static int glob_init(struct filter_glob *glob, bool include, const char *pattern)
 {
 	size_t n = strlen(pattern), skipped = strspn(pattern, "/");
 
 	while (n > skipped && pattern[n - 1] == '/')
 		n--;
-	if (n == skipped)
+	if (n == skipped || ends_amid_quoting(pattern + skipped, n - skipped))
 		return -EINVAL;
 	*glob = (struct filter_glob){ .given = strdup(pattern),
 				      .pattern = strndup(pattern + skipped, n - skipped),

@@ -12,6 +12,7 @@
 
 /* ioprio_set(2); the header that has them is younger than some kernels. */
 #define WHO_PROCESS 1
+#define CLASS_NONE 0
 #define CLASS_REALTIME 1
 #define CLASS_BEST_EFFORT 2
 #define CLASS_IDLE 3
@@ -65,7 +66,8 @@ int io_priority_set(int priority)
 	if (was < 0 || syscall(SYS_ioprio_set, WHO_PROCESS, 0, priority) < 0)
 		return -errno;
 	is_set = true;
-	before = was;
+	/* up to Linux 5.19 one that was never set reads as level 4 of no class: not to be set */
+	before = was >> CLASS_SHIFT == CLASS_NONE ? priority_of(CLASS_NONE, 0) : was;
 	return 0;
 }
 

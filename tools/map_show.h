@@ -26,6 +26,10 @@ int map_show_json(const struct map *map, FILE *file);
 int map_show_svg(const struct map *map, FILE *file);
 int map_show_png(const struct map *map, FILE *file);
 
+/* What those begin with, by which they are known again. */
+#define MAP_SVG_BEGIN "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg "
+#define MAP_PNG_BEGIN "\x89PNG"
+
 /* ---- what the pictures and the terminal say alike ---- */
 
 /* "2.0 MiB of 1.0 GiB dirty (0.20%), in 3 runs"; without a history also why. */

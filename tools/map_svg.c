@@ -88,9 +88,8 @@ static void put_head(const struct map *map, unsigned int height, FILE *file)
 	char name[TEXT_NAME], summary[MAP_SUMMARY], since[MAP_SINCE];
 
 	fprintf(file,
-		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
-		"viewBox=\"0 0 %d %u\">\n<title>",
+		MAP_SVG_BEGIN "xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
+			      "viewBox=\"0 0 %d %u\">\n<title>",
 		WIDTH, height, WIDTH, height);
 	put_text(file, text_quote(map->path, name, sizeof(name)));
 	fputs("</title>\n<desc>", file);

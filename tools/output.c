@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tools/command.h"
+#include "tools/fail.h"
 #include "tools/output.h"
 #include "tools/progress.h"
 #include "tools/stop.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 int output_finish(void)
 {
@@ -18,6 +20,13 @@ int output_finish(void)
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return errno ? -errno : -EIO;
 	return 0;
+}
+
+int output_status(int r)
+{
+	if (r < 0)
+		output_error("write to standard output: %s", fail_reason(r));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 void output_error(const char *format, ...)

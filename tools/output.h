@@ -10,6 +10,9 @@
 /* Everything printed so far has got to where stdout leads: 0 or a negative errno. */
 int output_finish(void);
 
+/* r of what came last, such as output_finish(): the exit code; an error is told. */
+int output_status(int r);
+
 /* "mirrorctl: ..." on stderr. */
 void output_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -44,7 +44,7 @@ static int write_fd(int fd, const struct picture *picture)
 /* Is it empty, or does it begin as such a picture does?  1, 0 or a negative errno. */
 static int is_picture(const char *path, const char *magic)
 {
-	char begin[16] = "";
+	char begin[64] = "";
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	ssize_t n;
 
@@ -98,10 +98,25 @@ static int replace(const char *path, mode_t mode, const struct picture *picture)
 	return r;
 }
 
+/* A pipe, a terminal: what somebody may have put in its place meanwhile is left as it is. */
+static int write_device(const char *path, const struct picture *picture)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
+		close(fd);
+		return -EEXIST;
+	}
+	return write_fd(fd, picture);
+}
+
 static int write_path(const char *path, const struct picture *picture, struct bmf_error *err)
 {
 	struct stat st;
-	int r, fd;
+	int r;
 
 	if (stat(path, &st) < 0) {
 		r = errno == ENOENT ? replace(path, usual_mode(), picture) : -errno;
@@ -113,9 +128,11 @@ static int write_path(const char *path, const struct picture *picture, struct bm
 					 "give another name");
 		if (r > 0)
 			r = replace(path, st.st_mode & 0777, picture);
+	} else if (S_ISBLK(st.st_mode)) {
+		return fail_text(err, -EEXIST, "write", path, NULL,
+				 "it is a block device, and no picture; give another name");
 	} else {
-		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-		r = fd < 0 ? -errno : write_fd(fd, picture);
+		r = write_device(path, picture);
 	}
 	return r < 0 ? fail_errno(err, r, "write", path, NULL) : 0;
 }

@@ -81,7 +81,7 @@ static void draw_line_locked(int64_t now)
 /* Lets go of it.  Without memory it is left out. */
 static void put_event_locked(json_t *event)
 {
-	char *text = json_dumps(event, JSON_COMPACT);
+	char *text = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
 	if (text)
 		fprintf(stderr, "%s\n", text);

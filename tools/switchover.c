@@ -270,6 +270,8 @@ static int take_back(struct switchover *s, struct bmf_error *err)
 			return 0;
 		if (r == 0)
 			r = source_seal_undo(&s->view, err);
+		else
+			*err = *s->err;
 		if ((r != -EBUSY && r != -ECANCELED) || now_ms() >= until)
 			return r;
 		nanosleep(&pause, NULL);

@@ -110,9 +110,12 @@ static int check_not_switched(const struct sync *s)
 	struct bmf_error why = { 0 };
 	struct bmf_seal seal;
 	bool this_one;
-	int r = bmf_seal_load(&bmf_io_posix, s->view.fd, &seal, &why);
+	int r;
 
-	if (r == -ENOENT || s->options->switching)
+	if (s->options->switching)
+		return 0;
+	r = bmf_seal_load(&bmf_io_posix, s->view.fd, &seal, &why);
+	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return fail_text(s->err, r, "open source", s->view.path, NULL,

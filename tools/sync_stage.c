@@ -118,8 +118,8 @@ static int check_space(struct stage *stage)
 	if (need <= have || fs.f_blocks == 0) /* some can't tell */
 		return 0;
 	return fail_text(s->err, -ENOSPC, "stage update of", s->replica.path, NULL,
-			 "it takes %s, and %s are free there; make room, or use --in-place",
-			 text_bytes(need, wanted), text_bytes(have, there));
+			 "it takes %s, and %s are free there", text_bytes(need, wanted),
+			 text_bytes(have, there)); /* sync_explain_full() has the way out */
 }
 
 /* ---- G2 ---- */

@@ -142,13 +142,13 @@ int tree_make_file(struct tree_make *make, size_t index)
 	return fd < 0 ? counterpart_fail(make->err, make->path, node, fd) : fd;
 }
 
-/* The file is empty: only data is to be written. */
 static void tick(void *arg, uint64_t nbytes)
 {
 	(void)arg;
 	progress_add(nbytes);
 }
 
+/* The file is empty: only data is to be written. */
 static int copy_data(struct copy *copy, int from_fd)
 {
 	struct stat st;

@@ -118,7 +118,9 @@ list_tree | diff with - || fail "made by use"
 
 echo "remove, purge"
 units=tree/etc/systemd/system/multi-user.target.wants
-ln -s /usr/lib/systemd/system/mirrorfs@.service "$units/mirrorfs@srv-images.service"
+for unit in mirrorfs mirrorctl-follow; do
+	ln -s "/usr/lib/systemd/system/$unit@.service" "$units/$unit@srv-images.service"
+done
 echo "source = /srv/images" >tree/etc/mirrorfs/nightly.conf
 dpkg_inside --remove mirrorfs
 [ -h "$units/mirrorfs@srv-images.service" ] || fail "removed: what the administrator has chosen is gone"

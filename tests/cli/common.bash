@@ -78,9 +78,11 @@ traced() {
 	! grep -q '^TracerPid:[[:space:]]0$' "/proc/$1/status"
 }
 
-# catches PID NUMBER: does it catch that signal by now, or is it gone?
+# catches PID NUMBER: does it catch that signal by now, or is it gone?  The shell that it still is before exec(2)
+# may have a trap for it, and loses it.
 catches() {
 	local mask
+	[ ! "/proc/$1/exe" -ef "/proc/$$/exe" ] || return 1
 	mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) || return 0
 	[ -z "$mask" ] || [ $((0x$mask >> ($2 - 1) & 1)) = 1 ]
 }

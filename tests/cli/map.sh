@@ -181,6 +181,12 @@ for words in "--svg m/a" "--png s/a" "--svg a.png" "--png a.svg"; do
 	refused "it is there, and no such picture" $words m a
 done
 assert_same_file m/a a.before
+printf '<?xml version="1.0" encoding="UTF-8"?>\n<domain/>\n' >guest.xml
+refused "it is there, and no such picture" --svg guest.xml m a
+assert_contains "$(cat guest.xml)" "<domain/>"
+if mknod block b 7 255 2>/dev/null; then
+	refused "it is a block device" --png block m a
+fi
 chmod 640 a.svg
 echo garbage >>a.svg
 ln a.svg linked.svg
