@@ -28,13 +28,27 @@ static bool ends_amid_quoting(const char *pattern, size_t n)
 	return nbackslashes % 2 != 0;
 }
 
+/* Is one of its names . or ..?  Nothing in a tree is called that. */
+static bool has_dots(const char *pattern, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t dots = strspn(pattern + i, ".");
+
+		if (dots >= 1 && dots <= 2 && (i + dots == n || pattern[i + dots] == '/'))
+			return true;
+		i += strcspn(pattern + i, "/");
+	}
+	return false;
+}
+
 static int glob_init(struct filter_glob *glob, bool include, const char *pattern)
 {
 	size_t n = strlen(pattern), skipped = strspn(pattern, "/");
 
 	while (n > skipped && pattern[n - 1] == '/')
 		n--;
-	if (n == skipped || ends_amid_quoting(pattern + skipped, n - skipped))
+	if (n == skipped || ends_amid_quoting(pattern + skipped, n - skipped) ||
+	    has_dots(pattern + skipped, n - skipped))
 		return -EINVAL;
 	*glob = (struct filter_glob){ .given = strdup(pattern),
 				      .pattern = strndup(pattern + skipped, n - skipped),

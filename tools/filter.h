@@ -31,7 +31,10 @@ struct filter {
 	size_t n, nincludes;
 };
 
-/* 0; -EINVAL: there is no name in it, or it ends with a backslash; -ENOMEM.  pattern is copied. */
+/*
+ * 0; -EINVAL: nothing can match it, as there is no name in it, or one is . or .., or it ends with a
+ * backslash; -ENOMEM.  pattern is copied.
+ */
 int filter_add(struct filter *filter, bool include, const char *pattern);
 void filter_destroy(struct filter *filter);
 

@@ -7,6 +7,8 @@
 #include "tools/sync_internal.h"
 #include "tools/text.h"
 
+#include <stdio.h>
+
 #include <errno.h>
 
 /* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
@@ -31,7 +33,7 @@ static int leave_out(struct sync *s)
 {
 	size_t n = filter_tree(s->options->filter, s->source);
 	const char *unmatched = filter_unmatched(s->options->filter);
-	char name[TEXT_NAME];
+	char name[TEXT_NAME], text[TEXT_NAME + 64];
 
 	if (n > 0 && !has_images(s->source)) {
 		s->result->refused = true;
@@ -40,10 +42,12 @@ static int leave_out(struct sync *s)
 			"none of its images is left by --include and --exclude; the replica is "
 			"as it was");
 	}
-	if (unmatched)
-		sync_warn(s->result, "--include '%s' matches nothing",
-			  text_quote(unmatched, name, sizeof(name)));
-	return 0;
+	if (!unmatched)
+		return 0;
+	snprintf(text, sizeof(text), "--include '%s' matches nothing",
+		 text_quote(unmatched, name, sizeof(name)));
+	/* a live tree may be read several times */
+	return sync_has_warned(s->result, text) ? 0 : sync_warn(s->result, "%s", text);
 }
 
 static int read_source(struct sync *s)

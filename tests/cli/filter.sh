@@ -131,7 +131,7 @@ assert_eq "$(json .names_removed)" 0 "names removed"
 # of several, one
 must_sync 0 s f --include vm --include '*.qcow2'
 assert_contains "$(json '.warnings[]')" "--include '*.qcow2' matches nothing"
-for value in / // "" "a\\" "a\\/"; do
+for value in / // "" "a\\" "a\\/" ./a ../a a/./b . ..; do
 	assert_fails "$MIRRORCTL" sync s d --exclude "$value"
 	assert_eq "$code" 2 "'$value': exit code"
 	assert_one_line "$stderr"
