@@ -211,14 +211,18 @@ static int begin_unmounted(struct switchover *s)
 	return source_seal_set(&s->view, &mark, s->err);
 }
 
-/* Has the mark been there since begin_unmounted()?  Then nobody can have written to the source. */
-static bool is_marked(const struct switchover *s, const struct source_view *view)
+/*
+ * 1: the mark has been there since begin_unmounted(), so nobody can have written to the source; 0:
+ * it hasn't; or a negative errno, with a message: nobody knows.
+ */
+static int is_marked(const struct switchover *s, struct bmf_error *err)
 {
 	struct bmf_seal seal;
 	bool ours;
+	int r = bmf_seal_load(&bmf_io_posix, s->view.fd, &seal, err);
 
-	if (bmf_seal_load(&bmf_io_posix, view->fd, &seal, NULL) < 0)
-		return false;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	ours = seal.number == 0 && seal.time_ns == s->marked_ns &&
 	       bmf_uuid_equal(&seal.replica, &s->result->pair.replica);
 	bmf_seal_destroy(&seal);
@@ -234,7 +238,10 @@ static int finish_unmounted(struct switchover *s)
 
 	if (r < 0)
 		return r;
-	if (!is_marked(s, &s->view))
+	r = is_marked(s, s->err);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return fail_text(s->err, -ESTALE, "switch over", s->source, NULL,
 				 "somebody undid it meanwhile");
 	r = open_replica(s, now_ms() + BUSY_PATIENCE_MS, &replica);
@@ -266,12 +273,14 @@ static int take_back(struct switchover *s, struct bmf_error *err)
 
 	for (;;) {
 		r = locate_again(s);
-		if (r == 0 && !is_marked(s, &s->view))
-			return 0;
-		if (r == 0)
-			r = source_seal_undo(&s->view, err);
-		else
+		if (r < 0)
 			*err = *s->err;
+		else
+			r = is_marked(s, err);
+		if (r == 0)
+			return 0;
+		if (r > 0)
+			r = source_seal_undo(&s->view, err);
 		if ((r != -EBUSY && r != -ECANCELED) || now_ms() >= until)
 			return r;
 		nanosleep(&pause, NULL);

@@ -195,16 +195,16 @@ static int check_place(const struct sync *s, const struct bmf_state *state,
 
 	for (size_t i = 0; i < state->ncursors; i++) {
 		const struct bmf_cursor *cursor = &state->cursors[i];
+		uint64_t at = cursor->at > cursor->pending ? cursor->at : cursor->pending;
 
-		if (cursor->at <= checkpoint->number ||
-		    strcmp(cursor->label, s->replica.label) != 0)
+		if (at <= checkpoint->number || strcmp(cursor->label, s->replica.label) != 0)
 			continue;
 		return fail_text(s->err, -EEXIST, VERB, s->replica.path, NULL,
-				 "the replica %s was there, at checkpoint %llu; if this is what is "
+				 "the replica %s was there, at checkpoint %llu or on its way; if "
+				 "this is what is "
 				 "left of it: mirrorctl adopt; if it was copied anew: mirrorctl "
 				 "replica forget",
-				 bmf_uuid_format(&cursor->replica, uuid),
-				 (unsigned long long)cursor->at);
+				 bmf_uuid_format(&cursor->replica, uuid), (unsigned long long)at);
 	}
 	return 0;
 }
