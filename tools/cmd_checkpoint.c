@@ -201,7 +201,7 @@ static int delete (const char *path, const char *name, const struct options *opt
 		return EXIT_SUCCESS;
 	document = json_object();
 	json_put_text(document, "name", name);
-	return finish(json_print(document));
+	return output_status(json_print(document));
 }
 
 /* ---- the verb ---- */
