@@ -110,7 +110,7 @@ static void check_pixels(const uint8_t *file, size_t nbytes, const struct png *p
 		row = rows + y * (png->width + 1);
 		ck_assert(row[0] == 0 || (row[0] == 2 && y > 0));
 		for (size_t x = 1; row[0] == 2 && x <= png->width; x++)
-			row[x] = (uint8_t)(row[x] + row[x - png->width - 1]);
+			row[x] = (uint8_t)(row[x] + rows[(y - 1) * (png->width + 1) + x]);
 		ck_assert_mem_eq(row + 1, png->pixels + y * png->width, png->width);
 	}
 	free(rows);
