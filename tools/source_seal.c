@@ -27,7 +27,8 @@ int source_seal_check(const struct source_view *view, struct bmf_error *err)
 				 why.text);
 	fail_text(err, -EROFS, "switch over", view->path, NULL,
 		  seal.number
-			  ? "it was, to '%s', at %s"
+			  ? "it was switched over already, to '%s', at %s; if guests don't run "
+			    "from there: mirrorctl switchover --undo"
 			  : "somebody began to, to '%s', at %s, and didn't end; to begin again: "
 			    "mirrorctl switchover --undo",
 		  text_quote(seal.label, name, sizeof(name)), text_time(seal.time_ns, when));

@@ -117,7 +117,7 @@ assert_contains "$("$MIRRORCTL" status s)" "switched over to '$work/d'"
 
 echo "neither a second one, nor a sync to that replica"
 switch_over 1 s d
-assert_contains "$(cat err)" "it was, to '$work/d', at 20"
+assert_contains "$(cat err)" "it was switched over already, to '$work/d', at 20"
 switch_over 1 s e
 must_sync 1 s d
 assert_contains "$(cat sync.err)" "it was switched over to this replica"
