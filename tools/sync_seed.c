@@ -278,7 +278,7 @@ int sync_seed(struct sync *s, const struct bmf_state *state)
 
 	if (r < 0)
 		return r;
-	/* one of its own, also if it was another's: then no digests of former times are believed */
+	/* a new one, so that digests that are left of a former replica aren't believed */
 	r = bmf_uuid_generate(&manifest.replica);
 	if (r == 0 && !s->options->dry_run && syncfs(s->replica.fd) < 0)
 		r = -errno;
