@@ -52,11 +52,11 @@ change() {
 	local i
 	changers=()
 	for ((i = 0; i < $1; i++)); do
-		dd if=/dev/zero bs=64k count=1 conv=notrunc status=none "of=mnt/image$i" &
+		dd if=/dev/zero bs=64k count=1 conv=notrunc status=none "of=mnt/vm/image$i" &
 		changers+=($!)
-		dd if=/dev/zero bs=64k count=1 conv=notrunc status=none oflag=direct "of=mnt/direct$i" &
+		dd if=/dev/zero bs=64k count=1 conv=notrunc status=none oflag=direct "of=mnt/vm/direct$i" &
 		changers+=($!)
-		chmod 640 "mnt/image$i" &
+		chmod 640 "mnt/vm/image$i" &
 		changers+=($!)
 	done
 	for ((i = 0; i < ${#kinds[@]}; i++)); do
@@ -88,6 +88,7 @@ changed() {
 
 reset() {
 	rm -rf mnt/fresh mnt/dir
+	mkdir -p mnt/vm
 	[ ! -e mnt/renamed ] || mv mnt/renamed mnt/name
 	for ((i = 0; i < ${#kinds[@]}; i++)); do
 		rm -rf "mnt/kind$i"
@@ -96,47 +97,54 @@ reset() {
 		setfattr -n user.kept -v x "mnt/kind$i/file"
 	done
 	for ((i = 0; i < 40; i++)); do
-		cp bytes "mnt/image$i"
-		cp bytes "mnt/direct$i"
-		chmod 644 "mnt/image$i"
+		cp bytes "mnt/vm/image$i"
+		cp bytes "mnt/vm/direct$i"
+		chmod 644 "mnt/vm/image$i"
 	done
 }
 
 mkdir source mnt
-random_file bytes 400000
+# data at both ends: the kernel locks what a write is to change in pieces of up to 2 MiB
+random_file bytes 200000
+random_file end 200000
+dd if=end of=bytes bs=1M seek=2 conv=notrunc status=none
 mount_source source mnt
 : >mnt/name
 reset
 "$MIRRORCTL" sync --quiet mnt d || fail "sync: exit code $?"
+# Names wait in the top directory, which the kernel has locked then: it looks up none there but those that
+# it knows, such as that of a directory which somebody has open.
+exec 6<mnt/vm
 
 echo "120 changes wait; reading, an fsync, a sync and a snapshot don't"
 hold 60000
 change 40 2>/dev/null
 for i in {0..39}; do # the kernel has the pages locked that a write is to change
-	cmp -i 65536 bytes "mnt/image$i"
-	dd "if=mnt/direct$i" iflag=direct bs=64k skip=2 count=3 status=none | cmp -n 196608 -i 0:131072 - bytes
+	cmp -i 2097152 bytes "mnt/vm/image$i"
+	dd "if=mnt/vm/direct$i" iflag=direct bs=64k skip=32 count=3 status=none | cmp -n 196608 -i 0:2097152 - bytes
 done
-stat mnt mnt/image0 >/dev/null
-exec 5<>mnt/name
+stat mnt mnt/vm/image0 >/dev/null
+exec 5<mnt/name # not to write: that may create it, and so waits for the directory
 sync mnt/name
 exec 5>&-
 kill -0 "$holder" || fail "the hold is over"
 timeout 30 "$MIRRORCTL" sync --quiet mnt d || fail "sync: exit code $?"
 for i in {0..39}; do
-	cmp bytes "d/image$i"
-	cmp bytes "d/direct$i"
+	cmp bytes "d/vm/image$i"
+	cmp bytes "d/vm/direct$i"
 done
 [ ! -e d/dir ] && [ ! -e d/renamed ] || fail "a change that waited is in the replica"
 timeout 30 "$MIRRORCTL" snapshot create --json mnt x >/dev/null || fail "snapshot: exit code $?"
 timeout 30 "$MIRRORCTL" snapshot delete mnt x || fail "snapshot: exit code $?"
+exec 6<&-
 order hold "Device or resource busy"
 order hostile "done"
 assert_fails timeout 60 "$MIRRORCTL" switchover mnt d
 assert_contains "$stderr" "another switchover is under way"
 order release "done"
 changed 0
-cmp -n 65536 /dev/zero mnt/image39
-assert_eq "$(stat -c %a mnt/image39)" 640 "mode"
+cmp -n 65536 /dev/zero mnt/vm/image39
+assert_eq "$(stat -c %a mnt/vm/image39)" 640 "mode"
 [ -e mnt/fresh ] && [ -d mnt/dir ] && [ -e mnt/renamed ] || fail "a change was lost"
 order release "done"
 order seal "Stale file handle"
@@ -214,7 +222,7 @@ if command -v strace >/dev/null; then
 		umount -l mnt 2>/dev/null || fusermount3 -u -z mnt
 		mount_source source mnt
 		for i in {0..39}; do
-			cmp bytes "mnt/image$i"
+			cmp bytes "mnt/vm/image$i"
 		done
 		case $name in
 		sealed.tmp) echo more >>mnt/name ;;
@@ -239,7 +247,7 @@ wait "$holder" 2>/dev/null || :
 umount -l mnt 2>/dev/null || fusermount3 -u -z mnt
 mount_source source mnt
 for i in {0..39}; do
-	cmp bytes "mnt/image$i"
+	cmp bytes "mnt/vm/image$i"
 done
 echo more >>mnt/name
 
@@ -254,7 +262,7 @@ order hold "Read-only file system"
 drop_holder
 assert_fails dd if=bytes of=mnt/name bs=1 count=1 status=none
 for i in {0..39}; do
-	cmp bytes "mnt/image$i"
+	cmp bytes "mnt/vm/image$i"
 done
 "$MIRRORCTL" switchover --undo --quiet mnt
 echo more >>mnt/name
