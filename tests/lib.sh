@@ -73,6 +73,9 @@ requires_fuse() {
 	rm "$work/.xattr"
 }
 
+declare -A daemon_of=() # mount point -> process id
+declare -A log_of=()    # mount point -> file with what the daemon said
+
 # --- cleaning up
 
 cleanups=()
@@ -82,12 +85,22 @@ cleanup_fn() {
 	cleanups+=("$(printf '%q ' "$@")")
 }
 
+# What the last daemon of each mount point said, for the one who looks at a failed test.
+tell_logs() {
+	local mnt
+	for mnt in "${!log_of[@]}"; do
+		echo "--- log of $mnt:"
+		tail -n 20 "${log_of[$mnt]}"
+	done >&2
+}
+
 run_cleanups() {
 	local code=$? i
 	trap - EXIT ERR
 	trap '' INT TERM HUP
 	set +e
 	cd /
+	[ "$code" = 0 ] || [ "$code" = 77 ] || tell_logs
 	for ((i = ${#cleanups[@]} - 1; i >= 0; i--)); do
 		eval "${cleanups[i]}"
 	done
@@ -152,9 +165,6 @@ own_mounts() {
 	exit 0
 }
 
-declare -A daemon_of=()  # mount point -> process id
-declare -A log_of=()     # mount point -> file with what the daemon said
-
 # Read whole by cat: the shell's read seeks back after each line, and the kernel then misses a
 # mount when others come and go meanwhile.
 is_mounted() {
@@ -168,9 +178,11 @@ is_mounted() {
 	return 1
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds; fails when the time is over
+# wait_for SECONDS COMMAND...: until it succeeds; fails when the time is over, which is thrice that
+# with sanitizers
 wait_for() {
 	local tries=$(($1 * 50))
+	[ -z "${SANITIZE-}" ] || tries=$((tries * 3))
 	shift
 	while ! "$@"; do
 		[ $((tries--)) -gt 0 ] || return 1

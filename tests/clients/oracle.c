@@ -110,7 +110,7 @@ static int start(const char *dir)
 	back = aligned_alloc(UNIT, LENGTH_MAX);
 	top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (account == MAP_FAILED || !buffer || !back || top < 0 || fchdir(top) < 0) {
-		if (errno == ENOTCONN || errno == ECONNABORTED)
+		if (is_error_of_gone(errno))
 			return EXIT_GONE;
 		perror(dir);
 		return 1;

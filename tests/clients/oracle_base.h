@@ -42,12 +42,21 @@ static unsigned char *buffer, *back; /* LENGTH_MAX, aligned */
 
 /* ---- how it went ---- */
 
+/*
+ * EIO is what the kernel ends a request with that the daemon was just fetching or answering when it
+ * was killed (fuse_dev_do_read() and fuse_dev_do_write() in Linux).
+ */
+static bool is_error_of_gone(int error)
+{
+	return error == ENOTCONN || error == ECONNABORTED || error == EIO;
+}
+
 /* Every statfs goes to the daemon: nothing else tells for sure whether there is one. */
 static bool is_gone(void)
 {
 	struct statfs sfs;
 
-	return fstatfs(top, &sfs) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+	return fstatfs(top, &sfs) < 0 && is_error_of_gone(errno);
 }
 
 /* A page of a mapping that can't be had: so it is when the daemon has died. */

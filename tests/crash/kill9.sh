@@ -78,7 +78,7 @@ kill_client() {
 	kill -9 "$client_pid" || fail "client: ended by itself: $(cat "$work/client.out")"
 	wait "$client_pid" 2>/dev/null || true
 	client_pid=''
-	flock -w 20 "$work/running" true || fail "client: it does not end"
+	flock -w 60 "$work/running" true || fail "client: it does not end"
 }
 
 # --- syncs
@@ -255,7 +255,8 @@ in_unmount() {
 	start_client
 	pause 600
 	kill_client
-	fusermount3 -u "$dir" || fail "can't unmount"
+	# its processes have let go of their files, but perhaps not of their working directory
+	wait_for 10 fusermount3 -u "$dir" 2>/dev/null || fail "unmount: $(fusermount3 -u "$dir" 2>&1)"
 	case $((RANDOM % 3)) in
 	0) wait_until 0 saves_sidecar ;;
 	1) pause 20 ;;
