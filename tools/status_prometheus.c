@@ -225,6 +225,9 @@ static void put_source(struct output *o)
 
 	put_one(o, "source", "mirrorfs_source_mounted", "Whether a mirrorfs serves the source.",
 		status->mounted);
+	put_one(o, "source", "mirrorfs_source_sealed",
+		"Whether the source was switched over to a replica, and is read-only.",
+		status->is_sealed);
 	put_one(o, "source", "mirrorfs_source_generation", "Number of the newest checkpoint.",
 		status->state->generation);
 	put_one(o, "source", "mirrorfs_source_block_size_bytes", "Unit of tracking.",

@@ -119,7 +119,13 @@ metrics m
 assert_eq "$(value mirrorfs_source_mounted)" 1 mounted
 assert_eq "$(jq '.mirrorfs_replica_last_sync_timestamp_seconds[0].value -
 	.mirrorfs_replica_checkpoint_timestamp_seconds[0].value >= 2' metrics.json)" true "last sync after checkpoint"
+assert_eq "$(value mirrorfs_source_sealed)" 0 sealed
+"$MIRRORCTL" switchover --quiet m n || fail "switchover: exit code $?"
+metrics m
+assert_eq "$(value mirrorfs_source_sealed)" 1 sealed
 unmount m
+metrics m
+assert_eq "$(value mirrorfs_source_sealed)" 1 "sealed, and not mounted"
 
 # a replica's own directory
 metrics d
