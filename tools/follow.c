@@ -8,6 +8,7 @@
 #include "tools/stop.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* Between attempts: the first pause, and the longest; neither is more than the interval asks for.
  */
@@ -19,8 +20,8 @@ struct follow {
 	struct sync_pair pair;
 	bool begun;
 	unsigned int nfailed;	/* in a row */
-	int told;		/* the code of the failure that was told of last; 0: none */
 	uint64_t failing_since; /* milliseconds of the clock; if nfailed > 0 */
+	struct follow_told told;
 };
 
 static uint64_t now_ms(void)
@@ -38,6 +39,36 @@ uint64_t follow_pause_ms(uint64_t interval_ms, unsigned int nfailed)
 	return pause < longest ? pause : longest;
 }
 
+static bool is_of_number(char c)
+{
+	return (c >= '0' && c <= '9') || c == '.';
+}
+
+static bool is_same_reason(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (is_of_number(*a))
+			a++;
+		while (is_of_number(*b))
+			b++;
+		if (*a != *b)
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+bool follow_is_news(struct follow_told *told, const struct bmf_error *why)
+{
+	for (size_t i = 0; i < told->n; i++)
+		if (is_same_reason(told->reasons[i], why->text))
+			return false;
+	if (told->n == FOLLOW_REASONS_MAX)
+		return false;
+	snprintf(told->reasons[told->n++], sizeof(told->reasons[0]), "%s", why->text);
+	return true;
+}
+
 static int note_success(struct follow *f, const struct sync_result *result)
 {
 	double away = f->nfailed > 0 ? (double)(now_ms() - f->failing_since) / 1e3 : 0;
@@ -45,7 +76,7 @@ static int note_success(struct follow *f, const struct sync_result *result)
 	f->begun = true;
 	f->pair = result->pair;
 	f->nfailed = 0;
-	f->told = 0;
+	f->told.n = 0;
 	return f->options->synced(f->options->arg, result, away);
 }
 
@@ -53,9 +84,8 @@ static void note_failure(struct follow *f, uint64_t began, const struct bmf_erro
 {
 	if (f->nfailed++ == 0)
 		f->failing_since = began;
-	if (why->code != f->told)
+	if (follow_is_news(&f->told, why))
 		f->options->interrupted(f->options->arg, why);
-	f->told = why->code;
 }
 
 /* The next sync, and the pause after it.  0: to go on. */

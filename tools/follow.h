@@ -15,6 +15,7 @@
 #ifndef TOOLS_FOLLOW_H
 #define TOOLS_FOLLOW_H
 
+#include "bitmapfile/error.h"
 #include "tools/sync.h"
 
 struct follow_options {
@@ -25,8 +26,7 @@ struct follow_options {
 	 * one did.  A negative errno ends it.
 	 */
 	int (*synced)(void *arg, const struct sync_result *result, double away_seconds);
-	/* Told once of a sync that failed, and again when its errno is another: texts may have
-	 * amounts. */
+	/* Told of a sync that failed, and of those after it only where the reason is new. */
 	void (*interrupted)(void *arg, const struct bmf_error *why);
 	void *arg;
 };
@@ -42,5 +42,20 @@ int follow_run(const char *source, const char *dest, const struct follow_options
 
 /* Until the next attempt, after so many that have failed in a row (1: the first). */
 uint64_t follow_pause_ms(uint64_t interval_ms, unsigned int nfailed);
+
+/*
+ * What was told of since the last sync that succeeded.  Two reasons are the same where they differ
+ * in numbers only, as in how much room there is; of a new one there is news up to so many times, as
+ * two may take turns for days.
+ */
+#define FOLLOW_REASONS_MAX 8
+
+struct follow_told {
+	size_t n;
+	char reasons[FOLLOW_REASONS_MAX][sizeof(((struct bmf_error *)NULL)->text)];
+};
+
+/* Is it to be told?  Then it is noted as told. */
+bool follow_is_news(struct follow_told *told, const struct bmf_error *why);
 
 #endif
