@@ -50,7 +50,8 @@
  * there at N, whatever guests do meanwhile (source_image.h).  The daemon preserves what they
  * overwrite for as long as it runs; that it still does is asked after the plan and before the
  * journal is committed (in place: before Y6), as
- * what was read in between from the images themselves would look the same if it had gone.
+ * what was read in between from the images themselves would look the same if it had gone.  Of one
+ * that isn't mounted it is asked there whether somebody has written to what was read.
  *
  * What is copied must not be newer than what a power cut leaves at the source (I1).  The
  * snapshot is what the source's cache had at N, and the bits of what changed before N go at
@@ -197,7 +198,7 @@ static int update_in_place(struct sync *s, const struct bmf_state *state)
 		r = sync_explain_full(s, update(s));
 	/* a daemon that is gone has preserved nothing any more, nor has one that couldn't go on */
 	if (r == 0)
-		r = sync_explain(s, 0);
+		r = sync_confirm(s);
 	if (r == 0)
 		r = save_manifest(s, true, state);
 	if (r == 0)
@@ -226,7 +227,7 @@ static int carry_out(struct sync *s, const struct bmf_state *state)
 	int r;
 
 	if (!has_work(s) && !s->keep_delta) {
-		r = sync_explain(s, 0);
+		r = sync_confirm(s);
 		if (r == 0)
 			r = save_manifest(s, true, state);
 	} else if (s->options->in_place) {

@@ -54,6 +54,13 @@ int sync_note_full(struct sync_result *result, const char *path, unsigned int re
  */
 int sync_explain(struct sync *sync, int r);
 
+/*
+ * All was read, and nothing of it has been called the checkpoint yet: is it that?  0, or a negative
+ * errno and a message: the snapshot isn't there any more, or, where there never was one, an image
+ * was changed while it was read (-EBUSY), so that what was copied may be torn (I2).
+ */
+int sync_confirm(struct sync *sync);
+
 /* r, and in err what to do about it if it is that the replica's disk is full. */
 int sync_explain_full(struct sync *sync, int r);
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int sync_fail_source(struct sync *s, const struct plan_node *node, int code, const char *verb)
@@ -125,4 +126,52 @@ int sync_copy(struct sync *s, const struct plan_node *node, uint64_t size,
 int sync_flush_image(struct sync *s, const struct plan_node *node)
 {
 	return source_view_flush(&s->view, &s->image, sync_path(node), node->suspect, s->err);
+}
+
+static bool was_changed(const struct stat *was, const struct stat *now)
+{
+	/* A name that was made or removed meanwhile moves the ctime, and no byte. */
+	bool ctime =
+		was->st_nlink == now->st_nlink && (was->st_ctim.tv_sec != now->st_ctim.tv_sec ||
+						   was->st_ctim.tv_nsec != now->st_ctim.tv_nsec);
+
+	return ctime || was->st_size != now->st_size ||
+	       was->st_mtim.tv_sec != now->st_mtim.tv_sec ||
+	       was->st_mtim.tv_nsec != now->st_mtim.tv_nsec;
+}
+
+/*
+ * Who writes to an image of a source that isn't mounted gets in nobody's way, but in that of a sync
+ * that has read it half.  One that has left by now was held until it was read.
+ */
+static int confirm_image(struct sync *s, const struct plan_node *node)
+{
+	struct stat now;
+	int r, fd = tree_open(s->source, node->source);
+
+	if (sync_is_gone(s, fd))
+		return 0;
+	r = fd < 0 ? fd : fstat(fd, &now) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		return sync_fail_source(s, node, r, "look at");
+	if (!was_changed(&node->source->st, &now))
+		return 0;
+	return fail_text(
+		s->err, -EBUSY, "read", s->view.path, sync_path(node),
+		"it was changed while the sync read it; mount a mirrorfs there, which keeps "
+		"what it was, or sync while nothing uses it");
+}
+
+int sync_confirm(struct sync *s)
+{
+	int r = sync_explain(s, 0);
+
+	if (source_view_has_snapshot(&s->view))
+		return r;
+	for (size_t i = 0; r == 0 && i < s->source->nnodes; i++)
+		if (s->plan->nodes[i].work && !s->plan->nodes[i].vanished)
+			r = confirm_image(s, &s->plan->nodes[i]);
+	return r;
 }

@@ -10,7 +10,7 @@
  *   G3  the journal: the whole tree as it is to be, with metadata
  *   G4  content: to the staged files, or to the journal
  *       (if old checkpoints are kept as deltas, then also what leads back: reverse.h)
- *   G5  is the snapshot that was read still true, and the replica still what it was?
+ *   G5  is what was read still true, and the replica still what it was?
  *   G6  staged files, their directory and the journal are durable; the journal gets its
  *       name: from here on it will be published, whatever happens (journal.h)
  *
@@ -518,7 +518,7 @@ int sync_stage(struct sync *s, const struct bmf_state *state)
 	if (r == 0 && s->keep_delta)
 		r = reverse_stage(s, stage.journal.staging_fd, state);
 	if (r == 0)
-		r = sync_explain(s, 0);
+		r = sync_confirm(s);
 	if (r == 0)
 		r = check_unchanged(&stage);
 	if (r == 0)
