@@ -16,7 +16,8 @@ bool mfs_dead_mount_is_at(const char *path);
 
 /*
  * Calls look, on a thread of its own to which the mount at path isn't there: what it opens below
- * path is what lies beneath.  Nobody else sees a difference.  0 or a negative errno.
+ * path is what lies beneath.  Nobody else sees a difference.  What it leaves open is in no tree any
+ * more afterwards: nothing that is mounted below is seen by way of it.  0 or a negative errno.
  */
 int mfs_dead_mount_look_beneath(const char *path, void (*look)(void *arg), void *arg);
 

@@ -176,22 +176,40 @@ static struct fuse_session *new_session(struct mfs *fs, struct mfs_options *opti
 	return session;
 }
 
-static int mount_session(struct fuse_session *session, const char *mountpoint)
+/* Whatever was opened until now was opened beneath it. */
+static int replace_dead_mount(struct mfs *fs, const struct mfs_options *options)
 {
+	const char *mountpoint = options->mountpoint;
+	int r = mfs_dead_mount_remove(mountpoint);
+
+	if (r < 0) {
+		mfs_log(LOG_ERR,
+			"mount '%s': can't unmount a dead mount: %s; first run umount -l '%s'",
+			mountpoint, mfs_reason(r), mountpoint);
+		return r;
+	}
+	mfs_log(LOG_WARNING, "mount '%s': in place of a dead mount, whose daemon is gone",
+		mountpoint);
+	r = mfs_places_reopen(options, fs->source_fd);
+	if (r < 0)
+		return r;
+	r = mfs_nodes_move_root(&fs->nodes, fs->source_fd);
+	if (r < 0)
+		mfs_log(LOG_ERR, "open source '%s': %s", options->source, mfs_reason(r));
+	return r;
+}
+
+static int mount_session(struct mfs *fs, struct fuse_session *session,
+			 const struct mfs_options *options)
+{
+	const char *mountpoint = options->mountpoint;
 	const char *why;
 	int r;
 
 	if (mfs_dead_mount_is_at(mountpoint)) {
-		r = mfs_dead_mount_remove(mountpoint);
-		if (r < 0) {
-			mfs_log(LOG_ERR,
-				"mount '%s': can't unmount a dead mount: %s; first run umount -l "
-				"'%s'",
-				mountpoint, mfs_reason(r), mountpoint);
+		r = replace_dead_mount(fs, options);
+		if (r < 0)
 			return r;
-		}
-		mfs_log(LOG_WARNING, "mount '%s': in place of a dead mount, whose daemon is gone",
-			mountpoint);
 	}
 	mfs_log_capture_begin();
 	r = fuse_session_mount(session, mountpoint);
@@ -336,7 +354,7 @@ static int run_session(struct mfs *fs, struct fuse_session *session,
 	mfs_snapshots_open(fs, &snapshots_options);
 	if (r == 0) {
 		mfs_switchover_begin(fs, options->source);
-		r = mount_session(session, options->mountpoint);
+		r = mount_session(fs, session, options);
 		mounted = r == 0;
 	}
 	if (r == 0)

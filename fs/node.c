@@ -34,12 +34,17 @@ static void node_init(struct mfs_node *node, int fd, const struct stat *st)
 	atomic_init(&node->privileged, true);
 }
 
+static int open_root(int source_fd)
+{
+	return openat(source_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 int mfs_nodes_init(struct mfs_nodes *nodes, int source_fd)
 {
 	struct stat st;
 	int fd;
 
-	fd = openat(source_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = open_root(source_fd);
 	if (fd < 0)
 		return -errno;
 	nodes->chains = calloc(CHAINS_MIN, sizeof(*nodes->chains));
@@ -52,6 +57,17 @@ int mfs_nodes_init(struct mfs_nodes *nodes, int source_fd)
 	nodes->nnodes = 0;
 	node_init(&nodes->root, fd, &st);
 	pthread_mutex_init(&nodes->lock, NULL);
+	return 0;
+}
+
+int mfs_nodes_move_root(struct mfs_nodes *nodes, int source_fd)
+{
+	int fd = open_root(source_fd);
+
+	if (fd < 0)
+		return -errno;
+	close(nodes->root.fd);
+	nodes->root.fd = fd;
 	return 0;
 }
 

@@ -49,6 +49,8 @@ struct mfs_proc_path mfs_proc_path(int fd);
 
 /* Duplicates source_fd for the root.  Not thread safe.  0 or -errno. */
 int mfs_nodes_init(struct mfs_nodes *nodes, int source_fd);
+/* source_fd is another way to the same directory.  Before any request.  0 or -errno. */
+int mfs_nodes_move_root(struct mfs_nodes *nodes, int source_fd);
 /* Not thread safe. */
 void mfs_nodes_destroy(struct mfs_nodes *nodes);
 

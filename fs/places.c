@@ -226,3 +226,23 @@ int mfs_places_open(struct mfs_options *options, int *ret_source_fd)
 		*ret_source_fd = look.source_fd;
 	return r;
 }
+
+int mfs_places_reopen(const struct mfs_options *options, int source_fd)
+{
+	static const char verb[] = "open source";
+	const char *path = options->source;
+	struct stat was, now;
+	int fd, r = open_place(verb, path, O_RDONLY, &fd);
+
+	if (r < 0)
+		return r;
+	if (fstat(source_fd, &was) < 0 || fstat(fd, &now) < 0)
+		r = refuse(-errno, verb, path, mfs_reason(-errno));
+	else if (!is_same(&was, &now))
+		r = refuse(-ESTALE, verb, path,
+			   "another directory took its place meanwhile; try again");
+	else if (dup3(fd, source_fd, O_CLOEXEC) < 0)
+		r = refuse(-errno, verb, path, mfs_reason(-errno));
+	close(fd);
+	return r;
+}

@@ -18,4 +18,12 @@
  */
 int mfs_places_open(struct mfs_options *options, int *ret_source_fd);
 
+/*
+ * After a dead mount was removed: makes source_fd one of the source in the tree that everybody
+ * sees. What was opened beneath the dead mount lies in none: it shows nothing that is mounted in
+ * the source, and keeps nobody from unmounting the source's filesystem.  Not when requests are
+ * served.  0 or -errno; one line has been logged.
+ */
+int mfs_places_reopen(const struct mfs_options *options, int source_fd);
+
 #endif

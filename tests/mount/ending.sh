@@ -116,3 +116,26 @@ if [ "$(id -u)" = 0 ]; then
 	assert_contains "$stderr" "not connected"
 	fusermount3 -u mnt
 fi
+
+# In place of a dead mount: what is mounted in the source is there again, and the source's filesystem
+# is in use as with any daemon.
+if [ "$(id -u)" = 0 ]; then
+	mount_disk disk 16M mkfs.ext4 -q
+	mkdir -p disk/source/sub
+	mount -t tmpfs none disk/source/sub
+	cleanup_fn umount -q -l "$work/disk/source/sub"
+	echo before >disk/source/sub/file
+	for mnt in disk/source mnt; do
+		mount_source disk/source "$mnt"
+		kill -9 "${daemon_of[$work/$mnt]}"
+		wait "${daemon_of[$work/$mnt]}" 2>/dev/null || true
+		"$MIRRORFS" "$work/disk/source" "$work/$mnt" 2>/dev/null
+		assert_eq "$(cat "$mnt/sub/file")" before "what is mounted in the source"
+		[ "$mnt" = mnt ] || fusermount3 -u "$mnt"
+	done
+	umount -l disk/source/sub
+	assert_fails umount disk
+	assert_contains "$stderr" busy
+	fusermount3 -u mnt
+	wait_for 20 umount disk 2>/dev/null || fail "umount: $(umount disk 2>&1)"
+fi
