@@ -37,6 +37,9 @@ struct bmf_store {
 
 #define BMF_LOCK_NAME "lock"   /* in the state directory: the file that is locked */
 #define BMF_STATE_NAME "state" /* in the state directory: it is a source's */
+/* In the state directory: of a replica with an update that is yet to be published
+ * (tools/journal.h). */
+#define BMF_JOURNAL_NAME "journal"
 
 #define BMF_STORE_CREATE 1u /* make what is absent */
 #define BMF_STORE_LOCK 2u   /* be the only one; removes leftovers */

@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include "bitmapfile/store.h"
 #include "fs/daemon.h"
 #include "fs/dead_mount.h"
 #include "fs/dentries.h"
@@ -23,6 +24,7 @@
 #include "fs/switchover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +118,22 @@ static void log_open_failure(const struct mfs_options *options, struct bmf_error
 		mfs_log(LOG_ERR, "open source '%s': %s%s", options->source, text, way_out(err));
 }
 
+/*
+ * Half of an update may be there, and what guests wrote would be overwritten when the rest follows.
+ * Asked before anything is made there, and again with the lock: nobody commits one from then on.
+ */
+static int check_published(const struct mfs *fs, const struct mfs_options *options)
+{
+	if (options->read_only || faccessat(fs->source_fd, BMF_STATE_DIR "/" BMF_JOURNAL_NAME, F_OK,
+					    AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	mfs_log(LOG_ERR,
+		"open source '%s': it is a replica, whose last update was interrupted: first run "
+		"mirrorctl recover '%s'",
+		options->source, options->source);
+	return -EBUSY;
+}
+
 static int open_source(struct mfs *fs, const struct mfs_options *options)
 {
 	struct bmf_source_options source_options = {
@@ -128,6 +146,9 @@ static int open_source(struct mfs *fs, const struct mfs_options *options)
 	char *holder;
 	int r;
 
+	r = check_published(fs, options);
+	if (r < 0)
+		return r;
 	if (asprintf(&holder, "mirrorfs on '%s' (pid %d)", options->mountpoint, getpid()) < 0)
 		return -ENOMEM;
 	source_options.holder = holder;
@@ -139,6 +160,8 @@ static int open_source(struct mfs *fs, const struct mfs_options *options)
 	}
 	if (r < 0)
 		log_open_failure(options, &err);
+	else
+		r = check_published(fs, options);
 	return r;
 }
 

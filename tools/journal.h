@@ -18,11 +18,13 @@
 #ifndef TOOLS_JOURNAL_H
 #define TOOLS_JOURNAL_H
 
+#include "bitmapfile/store.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_NAME "journal"
+#define JOURNAL_NAME BMF_JOURNAL_NAME
 #define JOURNAL_STAGING "staging"
 
 struct journal {

@@ -80,6 +80,17 @@ list_tree d >tree
 before_names
 [ -e d/.mirrorfs/journal ] || fail "not committed"
 list_tree d | diff tree - >&2 || fail "changed before its time"
+# until then no guest writes what would be overwritten
+mkdir mnt
+for mnt in d mnt; do
+	assert_fails "$MIRRORFS" "$work/d" "$work/$mnt"
+	assert_one_line "$stderr"
+	assert_contains "$stderr" "first run mirrorctl recover '$work/d'"
+done
+cp -a d e
+mount_source e mnt ro
+assert_same_file d/image mnt/image
+unmount mnt
 cp -a d/.mirrorfs/journal d/.mirrorfs/staging .
 mv s away
 recovers 0 true
