@@ -2,6 +2,7 @@
 /* named.c - named checkpoints of a source: made, and let go of */
 #include "config.h"
 
+#include "bitmapfile/identity.h"
 #include "tools/fail.h"
 #include "tools/listing.h"
 #include "tools/named.h"
@@ -9,6 +10,7 @@
 #include "tools/tree.h"
 
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 static int read_state(void *arg, struct bmf_state **ret)
@@ -137,6 +139,16 @@ static int save_list(struct source_view *view, const struct bmf_state *state,
 	return r;
 }
 
+/* The clock that times of files are taken from moves a tick at a time, some milliseconds. */
+static void pass_tick(int64_t time_ns)
+{
+	struct timespec now, tick;
+
+	if (clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 &&
+	    clock_getres(CLOCK_REALTIME_COARSE, &tick) == 0 && bmf_stamp_time(&now) <= time_ns)
+		nanosleep(&tick, NULL);
+}
+
 int named_finish(struct source_view *view, const struct bmf_checkpoint *checkpoint,
 		 const char *name, struct bmf_error *err)
 {
@@ -158,6 +170,8 @@ int named_finish(struct source_view *view, const struct bmf_checkpoint *checkpoi
 			listing_remove(view->store->dir_fd, &checkpoint->uuid);
 	}
 	sweep(view);
+	if (r == 0)
+		pass_tick(checkpoint->time_ns);
 	return r;
 }
 

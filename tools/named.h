@@ -17,6 +17,9 @@
  * a list that is swept away by the next of these calls.  If another checkpoint is made between N2
  * and N5, ours may be gone by then: -EAGAIN, and all has to be done again.
  *
+ * When named_finish has returned, the clock that times of files are taken from has passed the
+ * checkpoint's, so that what is copied from then on is younger than it.
+ *
  * The other way round a name goes first, durably, then its list; the bitmaps that only it needs
  * leave a sidecar when it is next written.
  *
