@@ -14,6 +14,7 @@ static const struct {
 	{ "another file took the name of an image", "replaced" },
 	{ "the replica was adopted", "adopted" },
 	{ "the copy hasn't the size that the image had at the checkpoint", "copy-size" },
+	{ "the copy is older than the checkpoint", "copy-older" },
 };
 
 const char *full_text(unsigned int reason)

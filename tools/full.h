@@ -23,7 +23,8 @@ enum full_reason {
 	FULL_REPLACED = 68,	   /* another file took the name of an image */
 	FULL_ADOPTED = 69,	   /* somebody else made the replica */
 	FULL_SEED = 70,		   /* a copy made by other means hasn't the size it should */
-	FULL_LAST = FULL_SEED,
+	FULL_OLDER = 71,	   /* it was there before the checkpoint that it is to be of */
+	FULL_LAST = FULL_OLDER,
 };
 
 const char *full_text(unsigned int reason); /* for people */

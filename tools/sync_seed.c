@@ -11,7 +11,8 @@
  *     found out by its id, as in any replica.  So images that have swapped names since, or been
  * made anew, do no harm (I1).
  *   - One that has another size wasn't copied, or not at that checkpoint: it is compared by digest.
- *     One that is missing is copied in full.  Both with their reasons (I4).
+ *     So is one that is older than the checkpoint, see is_older().
+ *     One that is missing is copied in full.  All with their reasons (I4).
  *   - The ids that copies carry in their extended attributes are never looked at.
  *   - What isn't in the list the sync would remove.  A file of that kind says that this is not the
  *     directory that is meant, and so does it if no file can be believed: then nothing is changed.
@@ -26,6 +27,7 @@
  */
 #include "config.h"
 
+#include "bitmapfile/identity.h"
 #include "tools/fail.h"
 #include "tools/listing.h"
 #include "tools/since.h"
@@ -33,11 +35,21 @@
 #include "tools/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define VERB "take for a copy"
+
+/* What is found while the images of the list are looked for. */
+struct search {
+	const struct tree *dest;
+	int64_t checkpoint_ns; /* when it was made, since 1970 */
+	uint64_t seeds;	       /* images that are believed */
+	uint64_t older;	       /* names of others that lack nothing but youth */
+};
 
 bool sync_is_copy(const struct sync *s)
 {
@@ -139,34 +151,78 @@ static struct tree_node *file_at(const struct tree *dest, const char *path)
 	return entry && S_ISREG(entry->node->st.st_mode) ? entry->node : NULL;
 }
 
+/*
+ * Was the file there before the checkpoint was?  A name can be deleted and made again, and what was
+ * copied for the former one lacks what changed before the new one, with no bit to say so (I1).
+ *
+ * What is in a file got there after the file was born.  No cp, rsync or tar sets that time, and
+ * nothing moves it later: ctime would say only that the last of all changes came after the
+ * checkpoint, perhaps a chmod, or the end of a copy that had begun before.  It has to do where the
+ * filesystem doesn't tell.  Either may lag behind the clock that the checkpoint was timed with, by
+ * the kernel's tick or the filesystem's granularity: that makes a file older, so it is read.
+ */
+static bool is_older(const struct search *search, const struct tree_node *file)
+{
+	const struct timespec *since = &file->st.st_ctim;
+	struct timespec born;
+	struct statx stx;
+	int fd = tree_open(search->dest, file), r;
+
+	if (fd < 0)
+		return true; /* somebody is moving it */
+	r = statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx);
+	close(fd);
+	if (r == 0 && (stx.stx_mask & STATX_BTIME)) {
+		born.tv_sec = stx.stx_btime.tv_sec;
+		born.tv_nsec = stx.stx_btime.tv_nsec;
+		since = &born;
+	}
+	return bmf_stamp_time(since) <= search->checkpoint_ns;
+}
+
+/* Why the item's file can't be believed, or FULL_NONE; *ret_file is NULL if there is none. */
+static enum full_reason judge(struct search *search, const struct listing_item *item,
+			      const struct tree_node **ret_file)
+{
+	const struct tree_node *file = file_at(search->dest, item->path);
+
+	*ret_file = file;
+	if (!file)
+		return FULL_GONE;
+	if ((uint64_t)file->st.st_size != item->size)
+		return FULL_SEED;
+	if (!is_older(search, file))
+		return FULL_NONE;
+	search->older++;
+	return FULL_OLDER;
+}
+
 /* Of an image with n names: the first that is as it should be, or else the first that is there. */
-static int add_image(struct manifest *manifest, const struct tree *dest,
-		     const struct listing_item *const items[], size_t n, uint64_t *seeds)
+static int add_image(struct manifest *manifest, struct search *search,
+		     const struct listing_item *const items[], size_t n)
 {
 	static const struct bmf_stamp none;
 	const struct listing_item *best = items[0];
 	const struct tree_node *file = NULL;
-	bool whole = false;
+	enum full_reason reason = FULL_GONE;
 
-	for (size_t i = 0; i < n && !whole; i++) {
-		const struct tree_node *there = file_at(dest, items[i]->path);
+	for (size_t i = 0; i < n && reason != FULL_NONE; i++) {
+		const struct tree_node *there;
+		enum full_reason found = judge(search, items[i], &there);
 
-		whole = there && (uint64_t)there->st.st_size == items[i]->size;
-		if (whole || (there && !file)) {
+		if (found == FULL_NONE || (there && !file)) {
 			best = items[i];
 			file = there;
+			reason = found;
 		}
 	}
-	*seeds += whole;
-	return manifest_add(manifest, &best->image, best->path,
-			    whole  ? FULL_NONE
-			    : file ? FULL_SEED
-				   : FULL_GONE,
-			    false, file ? &file->stamp : &none);
+	search->seeds += reason == FULL_NONE;
+	return manifest_add(manifest, &best->image, best->path, reason, false,
+			    file ? &file->stamp : &none);
 }
 
-static int list_images(struct manifest *manifest, const struct tree *dest,
-		       const struct listing *listing, uint64_t *seeds)
+static int list_images(struct manifest *manifest, struct search *search,
+		       const struct listing *listing)
 {
 	const struct listing_item **items = by_image(listing);
 	size_t n;
@@ -178,7 +234,7 @@ static int list_images(struct manifest *manifest, const struct tree *dest,
 			n++;
 		/* without an id it has no history: what has its place is compared, or replaced */
 		if (!bmf_uuid_is_none(&items[i]->image))
-			r = add_image(manifest, dest, &items[i], n, seeds);
+			r = add_image(manifest, search, &items[i], n);
 	}
 	free(items);
 	return r;
@@ -209,18 +265,33 @@ static int check_place(const struct sync *s, const struct bmf_state *state,
 	return 0;
 }
 
+static int nothing_believed(const struct sync *s, const struct search *search)
+{
+	if (search->older > 0)
+		return fail_text(
+			s->err, -ENODATA, VERB, s->replica.path, NULL,
+			"all that could be of checkpoint '%s' was there before that was made, such "
+			"as for another one that had its name; copy again, or mirrorctl adopt, and "
+			"the next sync compares all of it",
+			s->options->since);
+	return fail_text(s->err, -ENODATA, VERB, s->replica.path, NULL,
+			 "no image of the source is there as large as it was at that checkpoint; "
+			 "give the directory that was copied to, or mirrorctl adopt");
+}
+
 /* What DEST is, if it is what the user says; or why it can't be. */
 static int look_at(struct sync *s, const struct tree *dest, const struct bmf_state *state,
 		   struct manifest *ret, uint64_t *ret_seeds)
 {
 	struct manifest manifest = { .source = state ? state->source : (struct bmf_uuid){ { 0 } } };
 	const struct bmf_checkpoint *checkpoint = NULL;
+	struct search search = { .dest = dest };
 	struct listing listing;
-	uint64_t seeds = 0;
 	int r = read_list(s, state, &checkpoint, &listing);
 
 	if (r < 0)
 		return r;
+	search.checkpoint_ns = checkpoint->time_ns;
 	manifest.checkpoint = checkpoint->number;
 	manifest.checkpoint_uuid = checkpoint->uuid;
 	manifest.block_shift = state->block_shift;
@@ -228,22 +299,19 @@ static int look_at(struct sync *s, const struct tree *dest, const struct bmf_sta
 	if (r == 0)
 		r = check_strangers(s, dest, &listing);
 	if (r == 0) {
-		r = list_images(&manifest, dest, &listing, &seeds);
+		r = list_images(&manifest, &search, &listing);
 		if (r < 0)
 			fail_errno(s->err, r, VERB, s->replica.path, NULL);
 	}
 	listing_destroy(&listing);
-	if (r == 0 && seeds == 0)
-		r = fail_text(s->err, -ENODATA, VERB, s->replica.path, NULL,
-			      "no image of the source is there as large as it was at that "
-			      "checkpoint; give the directory that was copied to, or mirrorctl "
-			      "adopt");
+	if (r == 0 && search.seeds == 0)
+		r = nothing_believed(s, &search);
 	if (r < 0) {
 		manifest_destroy(&manifest);
 		return r;
 	}
 	*ret = manifest;
-	*ret_seeds = seeds;
+	*ret_seeds = search.seeds;
 	return 0;
 }
 
