@@ -17,7 +17,7 @@ struct digest_file {
 	/* Gets the blocks that the disk can't give, which are zeros to digester.  NULL: that fails.
 	 */
 	struct bmf_bits *unreadable;
-	unsigned int block_shift; /* for that */
+	unsigned int block_shift; /* for that, and for digest_file_blocks() */
 
 	/* Told of every step forward; may be NULL. */
 	void (*tick)(void *arg, uint64_t nbytes);
@@ -37,5 +37,9 @@ int digest_file(struct digest_file *file, struct digester *digester);
 /* The same of a range that begins and ends with a block, or at the end of the image. */
 int digest_file_range(struct digest_file *file, struct digester *digester, uint64_t offset,
 		      uint64_t nbytes);
+
+/* The same of each run of blocks that is set in [first_block, end_block), one after the other. */
+int digest_file_blocks(struct digest_file *file, struct digester *digester,
+		       const struct bmf_bits *bits, uint64_t first_block, uint64_t end_block);
 
 #endif

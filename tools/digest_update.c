@@ -15,17 +15,16 @@
 
 #define UNKNOWN_BATCH 1024
 
-/* As long as nobody has looked at them, that is what they are. */
-static int set_all_unknown(struct digests *digests, uint64_t nblocks)
+static int set_unknown(struct digests *digests, uint64_t first_block, uint64_t nblocks)
 {
 	struct digest unknown[UNKNOWN_BATCH];
 	uint64_t n;
 	int r = 0;
 
 	digest_set_unknown(unknown, UNKNOWN_BATCH);
-	for (uint64_t block = 0; r == 0 && block < nblocks; block += n) {
-		n = nblocks - block < UNKNOWN_BATCH ? nblocks - block : UNKNOWN_BATCH;
-		r = digests_write(digests, block, n, unknown);
+	for (uint64_t done = 0; r == 0 && done < nblocks; done += n) {
+		n = nblocks - done < UNKNOWN_BATCH ? nblocks - done : UNKNOWN_BATCH;
+		r = digests_write(digests, first_block + done, n, unknown);
 	}
 	return r;
 }
@@ -42,8 +41,8 @@ static int open_digests(int dir_fd, const struct digests_key *key, uint64_t nblo
 	if (r < 0)
 		return r;
 	r = digests_set_nblocks(*ret, nblocks);
-	if (r == 0 && made && !fresh)
-		r = set_all_unknown(*ret, nblocks);
+	if (r == 0 && made && !fresh) /* that is what they are as long as nobody has looked */
+		r = set_unknown(*ret, 0, nblocks);
 	if (r < 0)
 		digests_close(*ret);
 	return r;
@@ -71,6 +70,11 @@ int digest_update_begin(int dir_fd, const struct digests_key *key, uint64_t size
 	}
 	*ret = update;
 	return 0;
+}
+
+int digest_update_forget(struct digest_update *update, uint64_t first_block, uint64_t nblocks)
+{
+	return set_unknown(update->digests, first_block, nblocks);
 }
 
 int digest_update_end(struct digest_update *update, int r)

@@ -24,6 +24,9 @@ struct digest_update {
 int digest_update_begin(int dir_fd, const struct digests_key *key, uint64_t size, bool fresh,
 			struct digest_update *ret);
 
+/* Nobody knows those any more, or yet.  0 or a negative errno. */
+int digest_update_forget(struct digest_update *update, uint64_t first_block, uint64_t nblocks);
+
 /* Makes them durable (but not the name of a new file), if r is 0.  Returns r, or its own error. */
 int digest_update_end(struct digest_update *update, int r);
 

@@ -32,18 +32,6 @@ static int on_block(void *arg, uint64_t block, enum digest_verdict verdict)
 	return verdict == DIGEST_SAME ? 0 : bmf_bits_set(look->differ, block, 1);
 }
 
-/* Those of what differs are written once more, when it has been copied. */
-static int take(void *arg, uint64_t first_block, uint64_t n, const struct digest *digests)
-{
-	struct look *look = arg;
-	const struct resync *resync = look->resync;
-	int r = digest_compare_take(&look->compare, first_block, n, digests);
-
-	if (r == 0 && resync->had != resync->update->digests)
-		r = digests_write(resync->update->digests, first_block, n, digests);
-	return r;
-}
-
 /* ---- windows ---- */
 
 /* Blocks are read, and not released: some of them will be read again. */
@@ -102,15 +90,15 @@ int resync_image(const struct resync *resync)
 	const struct digests_key *key = resync->key;
 	struct look look = {
 		.resync = resync,
-		.compare = { .record = resync->had, .block = on_block, .arg = &look },
+		.compare = { .record = resync->update->digests, .block = on_block, .arg = &look },
 	};
 	uint64_t size = resync->copy->size, end;
 	struct digester *digester;
 	int r = digest_compare_init(key, &look.compare);
 
 	if (r == 0)
-		r = digester_new(digest_seed(&key->replica), key->block_shift, take, &look,
-				 &digester);
+		r = digester_new(digest_seed(&key->replica), key->block_shift, digest_compare_take,
+				 &look.compare, &digester);
 	if (r < 0)
 		return copy_failed(resync->copy, r, "compare", false, 0);
 	for (uint64_t offset = 0; r == 0 && offset < size; offset = end) {

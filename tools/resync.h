@@ -4,7 +4,8 @@
  *
  * For an image whose bitmaps don't tell.  Its source is read once, from front to back; blocks
  * whose digest isn't the one that the replica has of them go to the sink of struct copy, and
- * those are read a second time, soon enough to be in the cache.  Nothing of the replica is read.
+ * those are read a second time, soon enough to be in the cache.  Nothing of the replica is read:
+ * what nobody knows the digest of differs.
  *
  * Not thread safe.
  */
@@ -16,9 +17,7 @@
 
 struct resync {
 	struct copy *copy; /* ready, but for its digester; copy->size is the image's, in bytes */
-	struct digest_update *update;
-	/* What the replica has: those on record; or update->digests itself, taken of its file. */
-	struct digests *had;
+	struct digest_update *update; /* its digests are those of what the replica has, all of it */
 	const struct digests_key *key;
 };
 

@@ -122,7 +122,7 @@ int sync_copy(struct sync *sync, const struct plan_node *node, uint64_t size,
 
 /*
  * sync_digests.c: the same as sync_copy, and the image's digests in the directory dir_fd.  If the
- * plan says "by digest", sync->copy.dest_fd is what the replica has.
+ * plan says "by digest", sync->copy.old_fd is what the replica has.
  */
 int sync_copy_image(struct sync *sync, const struct plan_node *node, int dir_fd, uint64_t size);
 

@@ -220,6 +220,61 @@ must_sync 0 s d --since seed --keep 2
 "$MIRRORCTL" restore --at "$number" --quiet d restored
 list_tree restored | diff before - >&2 || fail "restored is another thing"
 
+# ---- what it has no digests of ----
+
+# compared REASON PATH:BYTES ...: what was compared for that, and how much of it differed, if anything
+compared() {
+	assert_eq "$(json '[.full_copies[] | .reason + " " + (.by_digest | @text)] | unique | join(", ")')" \
+		"$1 true" "why"
+	assert_eq "$(json '[.full_copies[] | select(.bytes_differing > 0) | .path + ":" + (.bytes_differing | @text)] |
+		sort | join(" ")')" "${*:2}" "what differed"
+	assert_equal_trees s d
+	assert_proved d
+	assert_contains "$(cat scrub.out)" "not to be proved 0 B"
+}
+
+# What no sync has copied is read when it has to be compared; of an image of which nothing was, and
+# of one of which some blocks were, in the first of two pages of digests or in the second.
+for way in "" --in-place; do
+	for reason in adopted lineage; do
+		make_source
+		"$MIRRORCTL" checkpoint create --quiet s seed
+		rm -rf d && cp -a s d && rm -r d/.mirrorfs
+		mount_source s m
+		block m/a 3
+		block m/holes 5
+		block m/holes 300
+		unmount m
+		# shellcheck disable=SC2086
+		must_sync 0 s d --since seed $way
+		assert_fails "$MIRRORCTL" scrub d
+		if [ $reason = adopted ]; then
+			"$MIRRORCTL" adopt --quiet d
+		else
+			"$MIRRORCTL" replica forget s d >/dev/null
+			must_sync 0 s other.$reason.${way:-journal}
+		fi
+		if [ "$way$reason" != adopted ]; then
+			# of what is known and of what isn't; and one of either becomes a hole
+			block s/a 3
+			block s/a 4
+			block s/still 1
+			fallocate -p -o $((5 * 65536)) -l 65536 s/holes
+			fallocate -p -o $((70 * 65536)) -l 65536 s/holes
+			block s/holes 301
+			# shellcheck disable=SC2086
+			sync_to s d $way
+			compared $reason a:131072 holes:196608 still:65536
+		else
+			must_sync 0 s d
+			compared $reason
+			assert_eq "$(json .bytes_copied)" 0 "bytes copied"
+		fi
+		must_sync 0 s d
+		assert_eq "$(json .bytes_scanned)" 0 "bytes of the sync after"
+	done
+done
+
 # ---- what is refused, and left as it is ----
 
 make_source
