@@ -287,8 +287,8 @@ static int run(struct sync *s, const char *source, const char *dest)
 		r = replica_read_tree(&s->replica, &s->dest, s->err);
 	if (r == 0 && stop_signal())
 		r = -ECANCELED;
-	if (r == 0 && sync_is_copy(s))
-		r = sync_seed(s, state);
+	if (r == 0 && s->options->since)
+		r = sync_since(s, state);
 	if (r == 0)
 		r = sync_keep_begin(s, state);
 	if (r == 0)

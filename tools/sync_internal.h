@@ -69,14 +69,14 @@ int sync_open_source(struct sync *sync, const char *source, const char *dest,
 		     struct bmf_state **ret_state);
 int sync_open_dest(struct sync *sync, const char *dest, const struct bmf_state *state);
 
-/* sync_seed.c: is the destination no replica yet, but said to be a copy? */
-bool sync_is_copy(const struct sync *sync);
-
-/* Would sync_seed() refuse it?  Changes nothing in it; before its lock is taken. */
+/* sync_seed.c: would sync_since() refuse it?  Changes nothing in it; before its lock is taken. */
 int sync_check_copy(struct sync *sync, const char *dest, const struct bmf_state *state);
 
-/* Makes it a replica, durably, at the checkpoint that it is a copy of; in a dry run in memory. */
-int sync_seed(struct sync *sync, const struct bmf_state *state);
+/*
+ * With the option: what isn't a replica yet becomes one, durably, at the checkpoint that it is a
+ * copy of; in a dry run in memory.  Of one that is complete, or was adopted, it warns.
+ */
+int sync_since(struct sync *sync, const struct bmf_state *state);
 
 /* Is the manifest's checkpoint one that the source has? */
 bool sync_knows(const struct bmf_state *state, const struct manifest *manifest);

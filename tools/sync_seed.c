@@ -51,7 +51,8 @@ struct search {
 	uint64_t older;	       /* names of others that lack nothing but youth */
 };
 
-bool sync_is_copy(const struct sync *s)
+/* Is the destination no replica yet, but said to be a copy? */
+static bool is_copy(const struct sync *s)
 {
 	/* one that was adopted is to be compared, all of it: that was promised (I1) */
 	return s->options->since && !s->replica.has_manifest;
@@ -325,7 +326,7 @@ int sync_check_copy(struct sync *s, const char *dest, const struct bmf_state *st
 
 	if (r < 0)
 		return r;
-	if (sync_is_copy(s)) {
+	if (is_copy(s)) {
 		r = replica_read_tree(&s->replica, &tree, s->err);
 		if (r == 0)
 			r = look_at(s, tree, state, &manifest, &seeds);
@@ -338,7 +339,7 @@ int sync_check_copy(struct sync *s, const char *dest, const struct bmf_state *st
 	return r;
 }
 
-int sync_seed(struct sync *s, const struct bmf_state *state)
+static int seed(struct sync *s, const struct bmf_state *state)
 {
 	struct manifest manifest;
 	uint64_t seeds;
@@ -363,4 +364,25 @@ int sync_seed(struct sync *s, const struct bmf_state *state)
 	s->result->seeded = true;
 	s->result->seeds = seeds;
 	return 0;
+}
+
+/* Of an incomplete one it may be this that has begun it.  A follower says it at its first sync. */
+static bool means_nothing(const struct sync *s)
+{
+	const struct manifest *manifest = &s->replica.manifest;
+
+	return !s->options->pair && (manifest->complete || manifest_is_adopted(manifest));
+}
+
+int sync_since(struct sync *s, const struct bmf_state *state)
+{
+	char since[TEXT_NAME], dest[TEXT_NAME];
+
+	if (is_copy(s))
+		return seed(s, state);
+	if (!means_nothing(s))
+		return 0;
+	return sync_warn(s->result, "--since '%s' means nothing: '%s' is a replica already",
+			 text_quote(s->options->since, since, sizeof(since)),
+			 text_quote(s->replica.path, dest, sizeof(dest)));
 }

@@ -209,6 +209,18 @@ kill -HUP "$follower"
 wait "$follower" || fail "exit code $?"
 [ ! -s out ] && [ ! -s log ] || fail "not quiet: $(cat out log)"
 
+echo "options that mean nothing are told of once"
+follow --since nothing s disk/d
+before=$(at disk/d)
+wait_for 60 passed disk/d "$((before + 3))" || fail "no checkpoints: $(cat log)"
+end_follow
+assert_eq "$(grep 'warning:' log)" \
+	"mirrorctl: warning: --since 'nothing' means nothing: 'disk/d' is a replica already" "warnings"
+follow --json --since nothing s disk/d
+wait_for 60 lines || fail "no lines: $(cat out log)"
+end_follow
+assert_eq "$(head -n 3 out | jq '.warnings | length' | xargs)" "1 0 0" "warnings in documents"
+
 echo "output that leads nowhere ends it"
 code=0
 "$MIRRORCTL" sync --follow --json --interval 100ms s disk/d >/dev/full 2>log || code=$?

@@ -96,10 +96,17 @@ took_it() { # DEST OPTION...
 	assert_eq "$(json .images_believed)" "$nimages" "images believed"
 	assert_equal_trees $at "$dest"
 	complete "$dest" || fail "$dest is not complete"
-	# a timer goes on with the same options, also when the name is gone
+	assert_eq "$(json '.warnings | length')" 0 "warnings"
+	# a timer goes on with the same options, also when the name is gone; and is told of it
 	must_sync 0 $at "$dest" --since seed "$@"
 	assert_eq "$(json '[.bytes_scanned, .images_believed] | @text')" "[0,null]" "the sync after"
+	assert_eq "$(json '.warnings[]')" "--since 'seed' means nothing: '$dest' is a replica already" "warnings"
+	must_sync 0 $at "$dest" --since never-heard-of --dry-run "$@"
+	assert_contains "$(json '.warnings[]')" "--since 'never-heard-of' means nothing" "warnings of a dry run"
 	must_sync 0 $at "$dest" --since never-heard-of "$@"
+	assert_contains "$(json '.warnings[]')" "--since 'never-heard-of' means nothing" "warnings"
+	assert_eq "$("$MIRRORCTL" sync $at "$dest" --since $'new\nline' "$@" 2>&1 >/dev/null)" \
+		"mirrorctl: warning: --since 'new\\nline' means nothing: '$dest' is a replica already" "on stderr"
 	assert_equal_trees $at "$dest"
 }
 
@@ -337,6 +344,7 @@ block fresh2/still 7
 "$MIRRORCTL" adopt --quiet fresh2
 must_sync 0 m fresh2 --since seed
 assert_eq "$(json .images_believed)" null "images believed of an adopted one"
+assert_contains "$(json '.warnings[]')" "'fresh2' is a replica already" "warnings of an adopted one"
 assert_equal_trees m fresh2
 assert_proved fresh2
 # the same without its manifest
@@ -374,5 +382,6 @@ for goes_on in "--since seed" ""; do
 	must_sync 0 s d $goes_on
 	number=1
 	well
+	assert_eq "$(json '.warnings | length')" 0 "warnings of a sync that goes on with it"
 	assert_equal_trees s d
 done
