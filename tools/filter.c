@@ -117,8 +117,8 @@ static bool any_matches(struct filter *filter, bool include, const char *path, b
 {
 	bool found = false;
 
-	/* all includes are tried, to know which of them match nothing */
-	for (size_t i = 0; i < filter->n && (include || !found); i++) {
+	/* all are tried, to know which of them match nothing */
+	for (size_t i = 0; i < filter->n; i++) {
 		struct filter_glob *glob = &filter->globs[i];
 
 		if (glob->include == include && matches(glob, path, is_directory))
@@ -165,10 +165,15 @@ size_t filter_tree(struct filter *filter, struct tree *tree)
 	return nfiles;
 }
 
-const char *filter_unmatched(const struct filter *filter)
+const char *filter_next_unmatched(const struct filter *filter, size_t *at, bool *ret_include)
 {
-	for (size_t i = 0; i < filter->n; i++)
-		if (filter->globs[i].include && !filter->globs[i].matched)
-			return filter->globs[i].given;
+	while (*at < filter->n) {
+		const struct filter_glob *glob = &filter->globs[(*at)++];
+
+		if (!glob->matched) {
+			*ret_include = glob->include;
+			return glob->given;
+		}
+	}
 	return NULL;
 }

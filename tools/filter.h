@@ -57,7 +57,10 @@ enum filter_verdict filter_ask(struct filter *filter, const char *path, bool is_
  */
 size_t filter_tree(struct filter *filter, struct tree *tree);
 
-/* An include that nothing has matched so far, or NULL. */
-const char *filter_unmatched(const struct filter *filter);
+/*
+ * The next pattern, as it was given, that nothing has matched so far; or NULL.  *at: 0 for the
+ * first, and left alone between the calls.
+ */
+const char *filter_next_unmatched(const struct filter *filter, size_t *at, bool *ret_include);
 
 #endif

@@ -25,6 +25,25 @@ static bool has_images(const struct tree *tree)
 	return false;
 }
 
+/* Of a live tree, which may be read several times, each once. */
+static int warn_of_unmatched(struct sync *s)
+{
+	char name[TEXT_NAME], text[TEXT_NAME + 128];
+	const char *pattern;
+	bool include;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && (pattern = filter_next_unmatched(s->options->filter, &at, &include))) {
+		snprintf(text, sizeof(text), "--%s '%s' matches nothing%s",
+			 include ? "include" : "exclude", text_quote(pattern, name, sizeof(name)),
+			 *pattern == '/' ? ": '/' is the top of the source" : "");
+		if (!sync_has_warned(s->result, text))
+			r = sync_warn(s->result, "%s", text);
+	}
+	return r;
+}
+
 /*
  * A pattern with a mistake in it would empty a replica: one of which nothing would be left isn't
  * what anybody wants.
@@ -32,8 +51,6 @@ static bool has_images(const struct tree *tree)
 static int leave_out(struct sync *s)
 {
 	size_t n = filter_tree(s->options->filter, s->source);
-	const char *unmatched = filter_unmatched(s->options->filter);
-	char name[TEXT_NAME], text[TEXT_NAME + 64];
 
 	if (n > 0 && !has_images(s->source)) {
 		s->result->refused = true;
@@ -42,12 +59,7 @@ static int leave_out(struct sync *s)
 			"none of its images is left by --include and --exclude; the replica is "
 			"as it was");
 	}
-	if (!unmatched)
-		return 0;
-	snprintf(text, sizeof(text), "--include '%s' matches nothing",
-		 text_quote(unmatched, name, sizeof(name)));
-	/* a live tree may be read several times */
-	return sync_has_warned(s->result, text) ? 0 : sync_warn(s->result, "%s", text);
+	return warn_of_unmatched(s);
 }
 
 static int read_source(struct sync *s)

@@ -130,7 +130,27 @@ must_sync 0 s d
 assert_eq "$(json .names_removed)" 0 "names removed"
 # of several, one
 must_sync 0 s f --include vm --include '*.qcow2'
-assert_contains "$(json '.warnings[]')" "--include '*.qcow2' matches nothing"
+assert_eq "$(json '.warnings[]')" "--include '*.qcow2' matches nothing" "warnings"
+# warned DEST OPTION...: how often
+warned() {
+	"$MIRRORCTL" sync s "$@" 2>&1 >/dev/null | grep -c '^mirrorctl: warning: ' || :
+}
+# an absolute path, one that isn't closed, and names as they are in no tree: everything is copied
+for dry in "" --dry-run; do
+	# shellcheck disable=SC2086
+	must_sync 0 s d $dry --exclude "$work/s/vm/a.img" --exclude '[a' --exclude e.tmp --exclude vm/ --exclude a.img \
+		--exclude $'new\nline' --include iso --include '/*.vmdk'
+	assert_eq "$(json '.warnings[]')" "--include '/*.vmdk' matches nothing: '/' is the top of the source
+--exclude '$work/s/vm/a.img' matches nothing: '/' is the top of the source
+--exclude '[a' matches nothing
+--exclude 'new\\nline' matches nothing" "warnings"
+done
+assert_eq "$(warned d --exclude nosuch --exclude '*.tmp')" 1 "warnings"
+assert_eq "$(warned d --exclude nosuch --quiet)" 0 "warnings of a quiet one"
+printf '%s\n' "source = $work/s" "dest = $work/d" 'exclude = *.tmpx' 'include = vm' >c.conf
+assert_contains "$("$MIRRORCTL" sync --config c.conf 2>&1 >/dev/null)" "warning: --exclude '*.tmpx' matches nothing"
+must_sync 0 s d
+assert_eq "$(json '.warnings | length')" 0 "warnings"
 for value in / // "" "a\\" "a\\/" ./a ../a a/./b . ..; do
 	assert_fails "$MIRRORCTL" sync s d --exclude "$value"
 	assert_eq "$code" 2 "'$value': exit code"

@@ -210,12 +210,12 @@ wait "$follower" || fail "exit code $?"
 [ ! -s out ] && [ ! -s log ] || fail "not quiet: $(cat out log)"
 
 echo "options that mean nothing are told of once"
-follow --since nothing s disk/d
+follow --since nothing --exclude nosuch s disk/d
 before=$(at disk/d)
 wait_for 60 passed disk/d "$((before + 3))" || fail "no checkpoints: $(cat log)"
 end_follow
-assert_eq "$(grep 'warning:' log)" \
-	"mirrorctl: warning: --since 'nothing' means nothing: 'disk/d' is a replica already" "warnings"
+assert_eq "$(grep 'warning:' log)" "mirrorctl: warning: --since 'nothing' means nothing: 'disk/d' is a replica already
+mirrorctl: warning: --exclude 'nosuch' matches nothing" "warnings"
 follow --json --since nothing s disk/d
 wait_for 60 lines || fail "no lines: $(cat out log)"
 end_follow

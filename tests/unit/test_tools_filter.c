@@ -131,19 +131,39 @@ START_TEST(no_names)
 }
 END_TEST
 
+/* Those that nothing has matched, as words. */
+static const char *unmatched_of(const struct filter *filter)
+{
+	static char words[64];
+	const char *pattern;
+	size_t at = 0, n = 0;
+	bool include;
+
+	words[0] = '\0';
+	while ((pattern = filter_next_unmatched(filter, &at, &include)))
+		n += (size_t)snprintf(words + n, sizeof(words) - n, "%s%c%s", n > 0 ? " " : "",
+				      include ? '+' : '-', pattern);
+	return words;
+}
+
 START_TEST(unmatched)
 {
-	struct filter filter = make("-x +a* +/b/ +c");
+	struct filter filter = make("-x +a* +/b/ -y +c -[z -x*");
 
-	ck_assert_str_eq(filter_unmatched(&filter), "a*");
+	ck_assert_str_eq(unmatched_of(&filter), "-x +a* +/b/ -y +c -[z -x*");
 	filter_ask(&filter, "abc", false);
-	ck_assert_str_eq(filter_unmatched(&filter), "/b/");
+	ck_assert_str_eq(unmatched_of(&filter), "-x +/b/ -y +c -[z -x*");
 	filter_ask(&filter, "b", false);
-	ck_assert_str_eq(filter_unmatched(&filter), "/b/");
+	ck_assert_str_eq(unmatched_of(&filter), "-x +/b/ -y +c -[z -x*");
 	filter_ask(&filter, "b/abc", false);
-	ck_assert_str_eq(filter_unmatched(&filter), "c");
+	ck_assert_str_eq(unmatched_of(&filter), "-x -y +c -[z -x*");
+	/* two of the same path, though one would do */
+	filter_ask(&filter, "x", false);
+	ck_assert_str_eq(unmatched_of(&filter), "-y +c -[z");
 	filter_ask(&filter, "c", false);
-	ck_assert_ptr_null(filter_unmatched(&filter)); /* an exclude need not match anything */
+	filter_ask(&filter, "d/[z", false); /* a bracket that isn't closed is one */
+	filter_ask(&filter, "d/y", true);
+	ck_assert_str_eq(unmatched_of(&filter), "");
 	filter_destroy(&filter);
 }
 END_TEST
