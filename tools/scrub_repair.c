@@ -10,6 +10,7 @@
 #include "tools/progress.h"
 #include "tools/scrub_repair.h"
 #include "tools/stop.h"
+#include "tools/switched.h"
 
 #include "bitmapfile/identity.h"
 
@@ -59,6 +60,9 @@ static const struct {
 					      "then scrub again" },
 	[SCRUB_LEFT_LINKED] = { "linked", "left: it has hard links outside of the replica; sync, "
 					  "then scrub again" },
+	[SCRUB_LEFT_WRITTEN] = { "written",
+				 "left: somebody has written to the image since its last "
+				 "sync, perhaps a guest; if that isn't wanted, sync" },
 	[SCRUB_LEFT_CHANGING] = { "changing", "left: somebody is changing it" },
 	[SCRUB_LEFT_SOURCE] = { "source", "left: the source can't be read there" },
 };
@@ -273,7 +277,10 @@ static enum scrub_left open_source(struct mender *m)
 	return m->source_fd < 0 ? SCRUB_LEFT_SOURCE : SCRUB_REPAIRED;
 }
 
-/* The replica's file, as it was scrubbed: all but what was found is proved, and stays so. */
+/*
+ * The replica's file, as it was scrubbed: all but what was found is proved, and stays so.  A disk
+ * that loses bits leaves the times alone, and who writes moves them: that isn't damage.
+ */
 static int open_dest(struct mender *m, const struct scrub_found *found, enum scrub_left *ret)
 {
 	const struct tree_node *node = node_at(m->dest, m->image->path);
@@ -285,6 +292,9 @@ static int open_dest(struct mender *m, const struct scrub_found *found, enum scr
 		return 0;
 	*ret = SCRUB_LEFT_LINKED;
 	if (node->st.st_nlink != node->nentries)
+		return 0;
+	*ret = SCRUB_LEFT_WRITTEN;
+	if (found->as_read.mtime_ns != m->image->stamp.mtime_ns)
 		return 0;
 	m->fd = beneath_open(m->replica->fd, m->image->path, O_RDWR, 0);
 	if (m->fd < 0)
@@ -329,6 +339,17 @@ static int set_size(struct mender *m, const struct scrub_found *found)
 								 : 0;
 }
 
+/* Whatever else became of it: or the next repair takes what this one has written for a guest's. */
+static int put_times_back(const struct mender *m)
+{
+	int64_t mtime = m->image->stamp.mtime_ns, second = INT64_C(1000000000);
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+
+	times[1].tv_sec = mtime / second - (mtime % second < 0);
+	times[1].tv_nsec = mtime % second + (mtime % second < 0 ? second : 0);
+	return futimens(m->fd, times) < 0 || fsync(m->fd) < 0 ? -errno : 0;
+}
+
 /*
  * Durable first, then its times as published, then its stamp.  A file that somebody had touched
  * gets a new stamp only if all of it is as it was published; of one that nobody had, blocks that
@@ -336,20 +357,17 @@ static int set_size(struct mender *m, const struct scrub_found *found)
  */
 static int finish(struct mender *m, bool touched)
 {
-	int64_t mtime = m->image->stamp.mtime_ns, second = INT64_C(1000000000);
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct manifest *manifest = &m->replica->manifest;
 	struct bmf_stamp stamp;
 	int r;
 
-	if (m->written && fsync(m->fd) < 0)
+	if (fsync(m->fd) < 0)
 		return failed(m, -errno, "flush");
-	if (!m->written || (touched && m->any_left))
+	r = put_times_back(m);
+	if (r < 0)
+		return failed(m, r, "set times of");
+	if (touched && m->any_left)
 		return 0;
-	times[1].tv_sec = mtime / second - (mtime % second < 0);
-	times[1].tv_nsec = mtime % second + (mtime % second < 0 ? second : 0);
-	if (futimens(m->fd, times) < 0 || fsync(m->fd) < 0)
-		return failed(m, -errno, "set times of");
 	r = bmf_stamp_take(&bmf_io_posix, m->fd, &stamp);
 	if (r < 0)
 		return failed(m, r, "stat");
@@ -377,8 +395,10 @@ static int mend_image(struct mender *m, const struct scrub_found *found, size_t 
 		else
 			tell(m, &found[i], found[i].offset, found[i].nbytes, left);
 	flush_told(m);
-	if (r == 0 && m->fd >= 0)
+	if (r == 0 && m->written)
 		r = finish(m, touched);
+	else if (m->written)
+		(void)put_times_back(m);
 	digests_close(m->digests);
 	m->digests = NULL;
 	if (m->source_fd >= 0)
@@ -409,6 +429,8 @@ static int open_sides(struct mender *m, const char *source)
 {
 	int r = source_view_locate_tree(source, &m->view, m->err);
 
+	if (r == 0)
+		r = switched_check(&m->view, m->replica, m->err);
 	if (r == 0)
 		r = digest_of_zero_block(m->replica->manifest.block_shift, m->seed, &m->zero);
 	if (r == 0)

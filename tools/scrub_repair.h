@@ -7,7 +7,9 @@
  * A block of the source is written into the replica only if it has the digest that the replica
  * has noted for it.  So nobody has to know at which checkpoint the source is, whether it is in use
  * meanwhile, or which of its files the image is: nothing can be written but what was there.
- * What the source doesn't have any more stays as it is, and is told.
+ * What the source doesn't have any more stays as it is, and is told.  So does a file whose
+ * modification time isn't as published: that is no damage, but what a guest has written that went
+ * on from the replica.  A source that was switched over to the replica is refused as a whole.
  *
  * Calling sequence: scrub_repair_note() for all that a scrub finds; when that has ended,
  * scrub_repair_run(), once; scrub_repair_destroy().  Not thread safe.
@@ -29,6 +31,7 @@ enum scrub_left {
 	SCRUB_LEFT_GONE,     /* there is no file to mend, in the replica */
 	SCRUB_LEFT_NO_IMAGE, /* there is no such image in the source */
 	SCRUB_LEFT_LINKED,   /* the file has hard links outside of the replica */
+	SCRUB_LEFT_WRITTEN,  /* somebody has written to the file since it was published */
 	SCRUB_LEFT_CHANGING, /* somebody changed the file while it was looked at */
 	SCRUB_LEFT_SOURCE,   /* the source couldn't be read there */
 };

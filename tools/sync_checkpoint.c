@@ -2,12 +2,12 @@
 /* sync_checkpoint.c - opens both sides of a sync, and makes the checkpoint: Y1 and Y2 */
 #include "config.h"
 
-#include "bitmapfile/seal_mark.h"
 #include "tools/fail.h"
 #include "tools/hooks.h"
 #include "tools/journal.h"
 #include "tools/progress.h"
 #include "tools/stop.h"
+#include "tools/switched.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
 
@@ -101,34 +101,10 @@ static int warn_of_journal(struct sync *s)
 			 "first: what that changes is counted once more");
 }
 
-/*
- * Guests run from there by now, most likely, and what they have written would be replaced by what
- * the source had.  Looked at with the replica locked: so is the mark made.
- */
-static int check_not_switched(const struct sync *s)
+/* While the source is switched over, the mark is that of this very sync. */
+static int check_switched(const struct sync *s)
 {
-	struct bmf_error why = { 0 };
-	struct bmf_seal seal;
-	bool this_one;
-	int r;
-
-	if (s->options->switching)
-		return 0;
-	r = bmf_seal_load(&bmf_io_posix, s->view.fd, &seal, &why);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return fail_text(s->err, r, "open source", s->view.path, NULL,
-				 "it may have been switched over: %s; if not: mirrorctl "
-				 "switchover --undo",
-				 why.text);
-	this_one = bmf_uuid_equal(&seal.replica, &s->replica.manifest.replica);
-	bmf_seal_destroy(&seal);
-	if (!this_one)
-		return 0;
-	return fail_text(s->err, -EROFS, "open source", s->view.path, NULL,
-			 "it was switched over to this replica, which may be ahead of it now; if "
-			 "nobody has used that: mirrorctl switchover --undo");
+	return s->options->switching ? 0 : switched_check(&s->view, &s->replica, s->err);
 }
 
 int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *state)
@@ -144,13 +120,13 @@ int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *sta
 	if (s->options->dry_run) {
 		r = replica_look(dest, &s->view, source, demand.copied, &s->replica, s->err);
 		if (r == 0)
-			r = check_not_switched(s);
+			r = check_switched(s);
 		return r < 0 ? r : warn_of_journal(s);
 	}
 	r = replica_open(dest, &s->view, source, &demand, &s->replica, s->err);
 	s->busy = r == -EBUSY;
 	if (r == 0)
-		r = check_not_switched(s);
+		r = check_switched(s);
 	if (r == 0)
 		r = sync_publish(s);
 	if (r < 0)

@@ -15,6 +15,13 @@ flip() {
 	touch -r times "$1"
 }
 
+# resize FILE SIZE: the same of its size
+resize() {
+	touch -r "$1" times
+	truncate -s "$2" "$1"
+	touch -r times "$1"
+}
+
 # repair WANTED_CODE [SOURCE]
 repair() {
 	code=0
@@ -57,8 +64,8 @@ must_sync 0 m d
 assert_eq "$(json '[.bytes_copied, .bytes_scanned] | add')" 0 "bytes of the sync after a repair"
 
 # ends of a file
-truncate -s 2900000 d/raw
-truncate -s +1 d/other
+resize d/raw 2900000
+resize d/other +1
 repair 0 m
 assert_eq "$(found)" "other longer 100000 1 true
 raw damaged 2883584 116417 true
@@ -66,6 +73,36 @@ raw shorter 2900000 100001 true" "ends"
 assert_equal_trees s d
 must_sync 0 m d
 assert_eq "$(json .bytes_copied)" 0 "bytes of the sync after a repair of ends"
+
+# what somebody has written isn't damage, though the source still has what was there before
+write_block d/raw 65536 g
+truncate -s 90000 d/other
+cp -a d/raw d/other .
+flip d/holes 2000000
+repair 1 m
+assert_eq "$(found)" "holes damaged 1966080 65536 true
+other damaged 65536 34464 written
+other shorter 90000 10000 written
+raw damaged 65536 65536 written" "written by somebody"
+assert_same_file raw d/raw
+assert_same_file other d/other
+must_sync 3 m d
+assert_eq "$(json '[.full_copies[] | .path + " " + .reason] | sort | join(", ")')" \
+	"other replica-changed, raw replica-changed" "full copies"
+assert_equal_trees s d
+
+# a repair that is asked to stop is gone on with by the next one
+flip d/raw 0 70000 200000 3000000
+code=0
+strace -qq -o trace -P "$work/d/raw" -e trace=pwrite64 -e inject=pwrite64:signal=TERM:when=2 \
+	"$MIRRORCTL" scrub --quiet --threads 1 --repair m d 2>err || code=$?
+assert_eq "$code" 143 "stopped: exit code ($(cat err))"
+repair 0 m
+assert_eq "$(found)" "raw damaged 196608 65536 true
+raw damaged 2949120 50881 true" "the rest"
+"$MIRRORCTL" scrub --quiet d || fail "scrub after both repairs: exit code $?"
+must_sync 0 m d
+assert_eq "$(json .bytes_copied)" 0 "bytes of the sync after both repairs"
 
 # what the source has changed since stays; the next sync brings it, by bitmap
 write_block m/raw 65536 a

@@ -219,7 +219,21 @@ wait "$busy" || fail "sync: exit code $?"
 wait "$waiting" || fail "switchover: exit code $?"
 erofs touch small/file
 assert_equal_trees small small-d
+
+echo "what a guest has written there isn't taken for damage, also if nothing tells it from that"
+cp -a small-d/file before
+client flip small-d/file 0
+touch -r before small-d/file
+cp -a small-d/file guests
+not_repaired() {
+	assert_fails "$MIRRORCTL" scrub --repair small small-d
+	assert_eq "$code" 2 "scrub --repair: exit code"
+	assert_contains "$stderr" "it was switched over to this replica"
+	assert_same_file guests small-d/file
+}
+not_repaired
 unmount small
+not_repaired
 
 echo "a follower that still runs doesn't touch what the guest goes on from"
 "$MIRRORCTL" sync --follow --interval 100ms s d >out 2>log &
