@@ -26,8 +26,7 @@ bool replica_ignores(const char *name)
 	return strcmp(name, "lost+found") == 0;
 }
 
-/* 1: has anything but a state directory (and what a fresh filesystem has); 0: no. */
-static int has_content(int fd)
+int replica_has_content(int fd)
 {
 	int r = 0, again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = again < 0 ? NULL : fdopendir(again);
@@ -128,7 +127,7 @@ static int read_replica(struct replica *replica, const struct bmf_uuid *source, 
 
 	r = replica_read_manifest(replica->fd, replica->path, &replica->manifest, err);
 	if (r == -ENOENT) {
-		r = has_content(replica->fd);
+		r = replica_has_content(replica->fd);
 		if (r < 0)
 			return fail_errno(err, r, "read destination", replica->path, NULL);
 		if (copied)

@@ -96,6 +96,12 @@ int replica_read_tree(const struct replica *replica, struct tree **ret, struct b
 
 void replica_close(struct replica *replica);
 
+/*
+ * Has that directory anything but a state directory, and what a fresh filesystem has?  1: it has;
+ * 0; or a negative errno, without a message.
+ */
+int replica_has_content(int fd);
+
 /* Is it a name at the top of a fresh filesystem that is no content? */
 bool replica_ignores(const char *name);
 

@@ -102,9 +102,15 @@ static int warn_of_journal(struct sync *s)
 }
 
 /* While the source is switched over, the mark is that of this very sync. */
-static int check_switched(const struct sync *s)
+static int check_switched(const struct sync *s, const struct bmf_state *state)
 {
-	return s->options->switching ? 0 : switched_check(&s->view, &s->replica, s->err);
+	return s->options->switching ? 0 : switched_check(&s->view, state, &s->replica, s->err);
+}
+
+static int look_if_switched(const struct sync *s, const struct bmf_state *state, const char *dest,
+			    bool copied)
+{
+	return s->options->switching ? 0 : switched_look(&s->view, state, dest, copied, s->err);
 }
 
 int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *state)
@@ -120,13 +126,16 @@ int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *sta
 	if (s->options->dry_run) {
 		r = replica_look(dest, &s->view, source, demand.copied, &s->replica, s->err);
 		if (r == 0)
-			r = check_switched(s);
+			r = check_switched(s, state);
 		return r < 0 ? r : warn_of_journal(s);
 	}
+	r = look_if_switched(s, state, dest, demand.copied);
+	if (r < 0)
+		return r;
 	r = replica_open(dest, &s->view, source, &demand, &s->replica, s->err);
 	s->busy = r == -EBUSY;
 	if (r == 0)
-		r = check_switched(s);
+		r = check_switched(s, state);
 	if (r == 0)
 		r = sync_publish(s);
 	if (r < 0)
