@@ -16,6 +16,7 @@
 #include "tools/journal.h"
 #include "tools/publish.h"
 #include "tools/replica.h"
+#include "tools/switched.h"
 
 #include "bitmapfile/identity.h"
 
@@ -123,7 +124,9 @@ int adopt_run(const char *path, struct adopt_result *ret, struct bmf_error *err)
 
 	if (r < 0)
 		return r;
-	r = publish_first(&replica, &result, err);
+	r = switched_check_dest(&replica, "adopt", err);
+	if (r == 0)
+		r = publish_first(&replica, &result, err);
 	if (r == 0)
 		r = save(&replica, &result, err);
 	if (r == 0)

@@ -27,8 +27,8 @@ struct adopt_result {
 
 /*
  * 0: it is adopted, durably.  -ECANCELED: a signal asked to stop.  Other negative errnos, with a
- * message: of a directory that is a source, or can't be a replica's, or of a committed update
- * that can be published, but not now.  Then what was there is there still.
+ * message: of a directory that is a source, was switched over, or can't be a replica's, or of a
+ * committed update that can be published, but not now.  Then what was there is there still.
  */
 int adopt_run(const char *path, struct adopt_result *ret, struct bmf_error *err);
 

@@ -430,6 +430,8 @@ static int open_sides(struct mender *m, const char *source)
 	int r = source_view_locate_tree(source, &m->view, m->err);
 
 	if (r == 0)
+		r = switched_check_dest(m->replica, "repair", m->err);
+	if (r == 0)
 		r = switched_check(&m->view, NULL, m->replica, m->err);
 	if (r == 0)
 		r = digest_of_zero_block(m->replica->manifest.block_shift, m->seed, &m->zero);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* switched.c - whom a source that was switched over must not write to any more */
+/* switched.c - what must not be written to after a switchover */
 #include "config.h"
 
 #include "tools/switched.h"
@@ -122,4 +122,28 @@ int switched_look(const struct source_view *view, const struct bmf_state *state,
 	}
 	bmf_seal_destroy(&seal);
 	return r;
+}
+
+int switched_check_dest(const struct replica *replica, const char *verb, struct bmf_error *err)
+{
+	char name[TEXT_NAME / 2];
+	struct bmf_error why = { 0 };
+	struct bmf_seal seal;
+	int r = replica->fd < 0 ? -ENOENT : bmf_seal_load(&bmf_io_posix, replica->fd, &seal, &why);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return fail_text(err, r, verb, replica->path, NULL,
+				 "it may have been switched over itself: %s; if not: mirrorctl "
+				 "switchover --undo",
+				 why.text);
+	fail_text(
+		err, -EROFS, verb, replica->path, NULL,
+		"it was switched over itself, to '%s', so nothing changes in it; if nobody goes on "
+		"from there: mirrorctl switchover --undo; if it is no source any more, and to be a "
+		"replica: remove its " BMF_STATE_DIR ", then mirrorctl adopt",
+		text_quote(seal.label, name, sizeof(name)));
+	bmf_seal_destroy(&seal);
+	return -EROFS;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * switched.h - whom a source that was switched over must not write to any more
+ * switched.h - what must not be written to after a switchover
  *
  * Guests run from the replica by then, most likely, and what they have written there would be
  * replaced by what the source had.  To be asked by whatever writes to a replica, with its lock
@@ -26,5 +26,11 @@ int switched_check(const struct source_view *view, const struct bmf_state *state
 /* The same before dest is opened, without a lock, so that one that is refused stays as it is. */
 int switched_look(const struct source_view *view, const struct bmf_state *state, const char *dest,
 		  bool copied, struct bmf_error *err);
+
+/*
+ * -EROFS: the replica is a source too, and was switched over itself, so that nothing changes in it;
+ * verb is for the message.
+ */
+int switched_check_dest(const struct replica *replica, const char *verb, struct bmf_error *err);
 
 #endif

@@ -26,6 +26,7 @@
 #include "tools/replica.h"
 #include "tools/source_seal.h"
 #include "tools/stop.h"
+#include "tools/switched.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +122,11 @@ static int open_replica(struct switchover *s, uint64_t until_ms, struct replica 
 	} while (r < 0 && was_busy(r, until_ms));
 	if (r < 0)
 		return r;
+	r = switched_check_dest(ret, "switch over to", s->err);
+	if (r < 0) {
+		replica_close(ret);
+		return r;
+	}
 	if (ret->manifest.complete && ret->manifest.checkpoint >= s->result->checkpoint &&
 	    bmf_uuid_equal(&ret->manifest.replica, &s->result->pair.replica))
 		return 0;

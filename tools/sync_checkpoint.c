@@ -104,6 +104,10 @@ static int warn_of_journal(struct sync *s)
 /* While the source is switched over, the mark is that of this very sync. */
 static int check_switched(const struct sync *s, const struct bmf_state *state)
 {
+	int r = switched_check_dest(&s->replica, "open destination", s->err);
+
+	if (r < 0)
+		return r;
 	return s->options->switching ? 0 : switched_check(&s->view, state, &s->replica, s->err);
 }
 
