@@ -11,7 +11,9 @@
  * Whatever fails before W5, the hold is let go and guests go on; so it is if mirrorctl is killed,
  * as it belongs to a descriptor.  The replica is locked in W5 so that no other sync to it is under
  * way when the mark is made, and every later one sees that: or it would bring what guests have
- * written to the replica by then back to what the source had (sync_checkpoint.c).
+ * written to the replica by then back to what the source had (sync_checkpoint.c).  Between W4 and
+ * W5 it isn't; a sync that came there may have left out images that W4 had brought, or stopped
+ * half-way.  So W4 is done again then, in what is left of the time.
  *
  * Of a source that isn't mounted nothing changes anyhow; but it might be mounted while the
  * last sync runs.  So there the mark comes first, W5 before W4, says so, and is taken back if that
@@ -112,27 +114,38 @@ static int sync_until_short(struct switchover *s)
 	return r;
 }
 
-/* The replica, locked, as W4 has left it: or as a follower has since, which comes to the same. */
-static int open_replica(struct switchover *s, uint64_t until_ms, struct replica *ret)
+/* Is the replica at what W4 has brought? */
+static bool is_as_left(const struct switchover *s, const struct replica *replica)
+{
+	const struct manifest *manifest = &replica->manifest;
+
+	return manifest->complete && manifest->checkpoint == s->result->checkpoint &&
+	       bmf_uuid_equal(&manifest->checkpoint_uuid, &s->result->checkpoint_uuid) &&
+	       bmf_uuid_equal(&manifest->replica, &s->result->pair.replica);
+}
+
+/* Locked, and as W4 has left it; if it isn't, *ret_moved. */
+static int open_replica(struct switchover *s, uint64_t until_ms, struct replica *ret,
+			bool *ret_moved)
 {
 	int r;
 
+	*ret_moved = false;
 	do {
 		r = replica_open_alone(s->dest, ret, s->err);
 	} while (r < 0 && was_busy(r, until_ms));
 	if (r < 0)
 		return r;
 	r = switched_check_dest(ret, "switch over to", s->err);
-	if (r < 0) {
-		replica_close(ret);
-		return r;
-	}
-	if (ret->manifest.complete && ret->manifest.checkpoint >= s->result->checkpoint &&
-	    bmf_uuid_equal(&ret->manifest.replica, &s->result->pair.replica))
+	if (r == 0 && is_as_left(s, ret))
 		return 0;
+	*ret_moved = r == 0;
 	replica_close(ret);
+	if (r < 0)
+		return r;
 	return fail_text(s->err, -ESTALE, "switch over to", s->dest, NULL,
-			 "it isn't as the last sync has left it; guests go on");
+			 "it isn't as the last sync has left it, and guests go on: see to it that "
+			 "nobody else syncs to it, and try again");
 }
 
 static int64_t time_ns(void)
@@ -141,11 +154,11 @@ static int64_t time_ns(void)
 }
 
 /* W5 of a mounted source */
-static int seal(struct switchover *s, uint64_t until_ms)
+static int seal(struct switchover *s, uint64_t until_ms, bool *ret_moved)
 {
 	struct replica replica;
 	struct bmf_seal mark;
-	int r = open_replica(s, until_ms, &replica);
+	int r = open_replica(s, until_ms, &replica, ret_moved);
 
 	if (r < 0)
 		return r;
@@ -154,25 +167,26 @@ static int seal(struct switchover *s, uint64_t until_ms)
 				  .checkpoint = replica.manifest.checkpoint_uuid,
 				  .label = replica.label };
 	r = source_seal_set(&s->view, &mark, s->err);
-	if (r == 0) {
-		s->result->checkpoint = mark.number;
-		s->result->checkpoint_uuid = mark.checkpoint;
-	}
 	replica_close(&replica);
 	return r;
 }
 
-/* W4 and W5 */
+/* W4 and W5, until nobody has come between */
 static int last_sync(struct switchover *s)
 {
 	uint64_t begin = now_ms(), until = begin + s->options->timeout_ms;
 	double seconds;
-	int r = sync_round(s, false, until, &seconds);
+	bool moved;
+	int r;
 
-	if (r == 0 && stop_signal())
-		r = -ECANCELED;
-	if (r == 0)
-		r = seal(s, until);
+	do {
+		moved = false;
+		r = sync_round(s, false, until, &seconds);
+		if (r == 0 && stop_signal())
+			r = -ECANCELED;
+		if (r == 0)
+			r = seal(s, until, &moved);
+	} while (moved && now_ms() < until);
 	s->result->held_seconds = (double)(now_ms() - begin) / 1e3;
 	return r;
 }
@@ -240,6 +254,7 @@ static int finish_unmounted(struct switchover *s)
 {
 	struct replica replica;
 	struct bmf_seal mark;
+	bool moved;
 	int r = source_view_read(&s->view, s->err);
 
 	if (r < 0)
@@ -250,7 +265,7 @@ static int finish_unmounted(struct switchover *s)
 	if (r == 0)
 		return fail_text(s->err, -ESTALE, "switch over", s->source, NULL,
 				 "somebody undid it meanwhile");
-	r = open_replica(s, now_ms() + BUSY_PATIENCE_MS, &replica);
+	r = open_replica(s, now_ms() + BUSY_PATIENCE_MS, &replica, &moved);
 	if (r < 0)
 		return r;
 	mark = (struct bmf_seal){ .replica = replica.manifest.replica,
