@@ -24,6 +24,7 @@
 #include "tools/switchover.h"
 
 #include "tools/fail.h"
+#include "tools/journal.h"
 #include "tools/monotonic.h"
 #include "tools/replica.h"
 #include "tools/source_seal.h"
@@ -124,6 +125,16 @@ static bool is_as_left(const struct switchover *s, const struct replica *replica
 	       bmf_uuid_equal(&manifest->replica, &s->result->pair.replica);
 }
 
+/* Does it lead elsewhere, as soon as somebody publishes that?  true too if nobody knows. */
+static bool has_journal(const struct replica *replica)
+{
+	int fd = journal_open(replica->store->dir_fd);
+
+	if (fd >= 0)
+		close(fd);
+	return fd != -ENOENT;
+}
+
 /* Locked, and as W4 has left it; if it isn't, *ret_moved. */
 static int open_replica(struct switchover *s, uint64_t until_ms, struct replica *ret,
 			bool *ret_moved)
@@ -137,7 +148,7 @@ static int open_replica(struct switchover *s, uint64_t until_ms, struct replica 
 	if (r < 0)
 		return r;
 	r = switched_check_dest(ret, "switch over to", s->err);
-	if (r == 0 && is_as_left(s, ret))
+	if (r == 0 && is_as_left(s, ret) && !has_journal(ret))
 		return 0;
 	*ret_moved = r == 0;
 	replica_close(ret);

@@ -107,6 +107,14 @@ must_sync 0 mnt d --exclude b.img
 finish 0
 assert_switched
 
+echo "one that is killed: an update is committed and not published"
+begin
+at_seal
+killed_at unlinkat b.img --exclude b.img
+[ -e d/.mirrorfs/journal ] || fail "not committed"
+finish 0
+assert_switched
+
 echo "one that is killed in place"
 begin
 at_seal
