@@ -214,6 +214,22 @@ bool replica_await(const char *path, struct lock_wait *wait)
 	return again;
 }
 
+struct bmf_uuid replica_identify(const char *path)
+{
+	struct bmf_uuid uuid = { 0 };
+	struct manifest manifest;
+	struct bmf_error why;
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && replica_read_manifest(fd, path, &manifest, &why) == 0) {
+		uuid = manifest.replica;
+		manifest_destroy(&manifest);
+	}
+	if (fd >= 0)
+		close(fd);
+	return uuid;
+}
+
 static int make_manifest(struct replica *replica, const struct bmf_uuid *source,
 			 struct bmf_error *err)
 {
@@ -234,8 +250,13 @@ static int check_only(const struct replica *replica, const struct bmf_uuid *only
 {
 	char uuid[BMF_UUID_TEXT];
 
-	if (!only || (replica->has_manifest && bmf_uuid_equal(&replica->manifest.replica, only)))
+	if (!only || (replica->has_manifest &&
+		      (bmf_uuid_is_none(only) || bmf_uuid_equal(&replica->manifest.replica, only))))
 		return 0;
+	if (bmf_uuid_is_none(only))
+		return fail_text(err, -ENOENT, "open destination", replica->path, NULL,
+				 "the replica that was busy is not there; is its filesystem "
+				 "mounted?");
 	return fail_text(
 		err, replica->has_manifest ? -ESTALE : -ENOENT, "open destination", replica->path,
 		NULL, "the replica %s is not there%s", bmf_uuid_format(only, uuid),

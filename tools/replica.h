@@ -26,8 +26,9 @@ struct replica {
 /* What DEST has to be, if it isn't to be just any replica, or a new one. */
 struct replica_demand {
 	/*
-	 * The UUID of one: nothing is made, and every other is refused, with -ENOENT if there is
-	 * none, -ESTALE if it is another.  NULL: any.
+	 * The UUID of one, or none for any that there is: nothing is made, and every other is
+	 * refused, with -ENOENT if there is none, -ESTALE if it is another.  NULL: any, also a new
+	 * one.
 	 */
 	const struct bmf_uuid *only;
 	/*
@@ -53,6 +54,12 @@ int replica_open(const char *path, const struct source_view *view, const struct 
  * false: not in time, or a signal asked to stop (lock_wait.h).
  */
 bool replica_await(const char *path, struct lock_wait *wait);
+
+/*
+ * The UUID of the replica there, or none if that isn't known.  Who waits and doesn't demand the
+ * same one afterwards may make a new one below its mount point.
+ */
+struct bmf_uuid replica_identify(const char *path);
 
 /* Opens one that there is, to be written to, without its source; waits for its lock. */
 int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err);

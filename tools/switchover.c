@@ -81,7 +81,7 @@ static void note(struct switchover *s, const struct sync_result *result)
 static int sync_round(struct switchover *s, bool switching, uint64_t until_ms, double *ret_seconds)
 {
 	struct sync_options options = *s->options->sync;
-	const struct sync_pair pair = s->result->pair;
+	struct sync_pair pair = s->result->pair;
 	struct sync_result result;
 	int r;
 
@@ -93,6 +93,10 @@ static int sync_round(struct switchover *s, bool switching, uint64_t until_ms, d
 		if (!was_busy(r, until_ms))
 			break;
 		sync_result_destroy(&result);
+		if (!options.pair) {
+			pair.replica = replica_identify(s->dest);
+			options.pair = &pair;
+		}
 	}
 	if (r == 0) {
 		*ret_seconds = result.seconds;

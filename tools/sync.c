@@ -372,20 +372,45 @@ static void carry_over(struct sync_result *first, struct sync_result *second)
 	sync_result_destroy(first);
 }
 
+/* What is asked for, with what is known of it by now. */
+struct wanted {
+	struct sync_options options;
+	struct sync_pair pair; /* for the options; NULL there: not known yet */
+};
+
+/*
+ * From now on it has to be that replica: its filesystem may go while a lock is waited for, or
+ * before another go, and nobody has asked for a new one below its mount point.
+ */
+static void keep_to(struct wanted *wanted, const struct bmf_uuid *replica)
+{
+	if (wanted->options.pair)
+		return;
+	wanted->pair.replica = *replica;
+	wanted->options.pair = &wanted->pair;
+}
+
 /*
  * As soon as nobody else has the replica's lock.  Nothing is held meanwhile, neither the source's
  * lock, which the other may be waiting for, nor what was read of its state, which the other
  * changes.
  */
-static int sync_in_turn(const char *source, const char *dest, const struct sync_options *options,
+static int sync_in_turn(const char *source, const char *dest, struct wanted *wanted,
 			struct sync_result *ret, struct missed *ret_missed, struct bmf_error *err)
 {
 	struct lock_wait wait = { 0 };
+	struct bmf_uuid replica;
 	int r;
 
 	for (;;) {
-		r = sync_once(source, dest, options, false, ret, ret_missed, err);
-		if (r == 0 || !ret_missed->busy || !replica_await(dest, &wait))
+		r = sync_once(source, dest, &wanted->options, false, ret, ret_missed, err);
+		if (r == 0 || !ret_missed->busy)
+			break;
+		/* one that nobody knows yet; but for a copy a bare directory isn't taken anyhow */
+		replica = replica_identify(dest);
+		if (!wanted->options.since || !bmf_uuid_is_none(&replica))
+			keep_to(wanted, &replica);
+		if (!replica_await(dest, &wait))
 			break;
 		sync_result_destroy(ret);
 	}
@@ -396,16 +421,20 @@ int sync_run(const char *source, const char *dest, const struct sync_options *op
 	     struct sync_result *ret, struct bmf_error *err)
 {
 	struct timespec begin, end;
+	const struct bmf_uuid replica = replica_identify(dest);
+	struct wanted wanted = { .options = *options };
 	struct sync_result first;
 	struct missed missed;
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	r = sync_in_turn(source, dest, options, ret, &missed, err);
+	if (!bmf_uuid_is_none(&replica))
+		keep_to(&wanted, &replica);
+	r = sync_in_turn(source, dest, &wanted, ret, &missed, err);
 	if (r < 0 && missed.lost) {
 		/* as after any sync that ended in the middle, but with nothing left to chance */
 		first = *ret;
-		r = sync_once(source, dest, options, true, ret, &missed, err);
+		r = sync_once(source, dest, &wanted.options, true, ret, &missed, err);
 		carry_over(&first, ret);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);

@@ -16,7 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Who is to be synced, where it must be the same ones as before and nobody else. */
+/*
+ * Who is to be synced, where it must be the same ones as before and nobody else.  Where one of them
+ * is none, it isn't known: whoever is there, but somebody has to be.
+ */
 struct sync_pair {
 	struct bmf_uuid source, replica;
 };
@@ -33,8 +36,8 @@ struct sync_options {
 	bool mounted;			  /* a source that isn't is refused */
 	bool switching;			  /* the source has its mark because of this sync */
 	/*
-	 * NULL: whoever is there.  Else nothing is made where one of them is not, such as in the
-	 * empty directory on which the replica's filesystem used to be mounted.
+	 * NULL: whoever is there, or a new replica.  Else nothing is made where one of them is not,
+	 * such as in the empty directory on which the replica's filesystem used to be mounted.
 	 */
 	const struct sync_pair *pair;
 	/* Told at once of what can't wait for the result; may be NULL. */

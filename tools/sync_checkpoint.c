@@ -57,7 +57,8 @@ static int check_source(const struct sync *s, struct bmf_error *err)
 	if (s->view.mount_fd < 0)
 		return fail_text(err, -ENODEV, "open source", s->view.path, NULL,
 				 "no mirrorfs is mounted there");
-	if (!pair || bmf_uuid_equal(&s->view.info.source, &pair->source))
+	if (!pair || bmf_uuid_is_none(&pair->source) ||
+	    bmf_uuid_equal(&s->view.info.source, &pair->source))
 		return 0;
 	return fail_text(err, -ESTALE, "open source", s->view.path, NULL,
 			 "it is another source than before");
