@@ -2,6 +2,7 @@
 /* source_view.c - a source as mirrorctl sees it: mounted, or not */
 #include "config.h"
 
+#include "bitmapfile/identity.h"
 #include "tools/beneath.h"
 #include "tools/fail.h"
 #include "tools/lock_wait.h"
@@ -172,6 +173,31 @@ int source_view_locate_tree(const char *path, struct source_view *ret, struct bm
 	return locate(path, true, ret, err);
 }
 
+bool source_view_has_state(const struct source_view *view)
+{
+	struct stat st;
+
+	return view->mount_fd >= 0 ||
+	       fstatat(view->fd, BMF_STATE_DIR "/" BMF_STATE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       errno != ENOENT;
+}
+
+int source_view_identify(const struct source_view *view, struct bmf_uuid *ret)
+{
+	int r, dir_fd;
+
+	if (view->mount_fd >= 0) {
+		*ret = view->info.source;
+		return 0;
+	}
+	dir_fd = beneath_open(view->fd, BMF_STATE_DIR, O_PATH | O_DIRECTORY, 0);
+	if (dir_fd < 0)
+		return dir_fd;
+	r = bmf_identity_read(&bmf_io_posix, dir_fd, ret);
+	close(dir_fd);
+	return r;
+}
+
 static void pause_ms(long ms)
 {
 	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -205,7 +231,8 @@ static int busy_error(const struct source_view *view, const struct bmf_error *bu
 			  "it is mounted; use its mount point '%s'", point);
 	else
 		fail_text(err, -EBUSY, "open source", view->path, NULL,
-			  "in use by another program; wait for it, or use its mount point (%s)",
+			  "in use by another program; wait for it%s (%s)",
+			  strstr(busy->text, "mirrorctl") ? "" : ", or use its mount point",
 			  busy->text);
 	free(point);
 	return -EBUSY;
@@ -315,7 +342,7 @@ int source_view_read(struct source_view *view, struct bmf_error *err)
 		if (r == 0)
 			r = open_store(view, err);
 	} else {
-		if (fstatat(view->fd, BMF_STATE_DIR "/state", &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (fstatat(view->fd, BMF_STATE_DIR "/" BMF_STATE_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 			if (errno == ENOENT)
 				return -ENOENT;
 			return fail_errno(err, -errno, "open source", view->path, BMF_STATE_DIR);

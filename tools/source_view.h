@@ -74,6 +74,15 @@ int source_view_locate(const char *path, struct source_view *ret, struct bmf_err
 /* The same of a directory that is only read as a tree: it may also be (in) a snapshot. */
 int source_view_locate_tree(const char *path, struct source_view *ret, struct bmf_error *err);
 
+/* Is it a source already?  In doubt, yes. */
+bool source_view_has_state(const struct source_view *view);
+
+/*
+ * The UUID that it has as a source, or had before it lost its state.  0; or a negative errno: it
+ * isn't known to have one.  No message.
+ */
+int source_view_identify(const struct source_view *view, struct bmf_uuid *ret);
+
 /* To make checkpoints; makes a source of a directory that wasn't one. */
 int source_view_track(struct source_view *view, struct bmf_error *err);
 

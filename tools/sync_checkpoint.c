@@ -27,21 +27,22 @@ static void on_notice(void *arg, const char *text)
 }
 
 /*
- * A directory that was never a source becomes one by its first sync; not by one that is
- * refused, so the destination is looked at before.
+ * A directory that was never a source, such as a replica, becomes one by its first sync; not by
+ * one that is refused, so the destination is looked at before.
  */
 static int check_dest_of_fresh(struct sync *s, const char *dest)
 {
+	struct bmf_uuid source;
 	struct replica replica;
-	struct stat st;
+	bool known;
 	int r;
 
-	if (s->view.mount_fd >= 0 ||
-	    fstatat(s->view.fd, BMF_STATE_DIR, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (source_view_has_state(&s->view))
 		return 0;
 	if (s->options->since)
 		return source_view_none(s->view.path, s->err);
-	r = replica_look(dest, &s->view, NULL, false, &replica, s->err);
+	known = source_view_identify(&s->view, &source) == 0;
+	r = replica_look(dest, &s->view, known ? &source : NULL, false, &replica, s->err);
 	if (r == 0)
 		replica_close(&replica);
 	return r;

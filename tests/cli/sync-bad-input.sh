@@ -52,6 +52,32 @@ mkdir d/there
 refused "inside another replica" t d/there
 must_sync 0 s d
 
+# What was given as the source is what it was, a replica or just a directory: it becomes a source by a
+# sync that isn't refused.
+mkdir plain
+random_file plain/image 1000
+must_sync 0 t foreign
+for dir in d plain; do
+	for other in s foreign full no/such/parent s/image $dir/inside .; do
+		for verb in sync "sync --in-place" "sync --follow" switchover; do
+			# shellcheck disable=SC2086
+			assert_fails "$MIRRORCTL" $verb $dir $other
+			assert_eq "$code" 1 "$verb $dir $other: exit code"
+			assert_one_line "$stderr"
+			[ ! -e $dir/.mirrorfs/state ] || fail "$verb $dir $other: made a source of it"
+		done
+	done
+	assert_fails "$MIRRORCTL" sync --since x $dir new
+	[ ! -e $dir/.mirrorfs/state ] || fail "sync --since: made a source of $dir"
+	[ ! -e new ] || fail "sync --since: made its destination"
+done
+[ ! -e plain/.mirrorfs ] || fail "a refused sync made a state directory"
+"$MIRRORCTL" status --json d | jq -e '.source == null and .replica.complete' >/dev/null ||
+	fail "the replica isn't what it was"
+must_sync 0 s d
+assert_equal_trees s d
+rm -r plain foreign
+
 # a symlink to the source, and one to the replica, are fine
 ln -s d to-d
 must_sync 0 to-s to-d
