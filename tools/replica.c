@@ -100,6 +100,12 @@ static bool has_state_of(const struct replica *replica, const char *name)
 	return fstatat(replica->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* What is given up with its state is said: it may be a source that is in use. */
+#define HAS_STATE                                                                                  \
+	"it is a source itself, or a copy of one with its state; choose another directory; if it " \
+	"is such a copy, or is to be no source any more, remove its " BMF_STATE_DIR " first: its " \
+	"history is lost with it"
+
 /* May it be a copy of the source that somebody made, so that only what is in it tells? */
 static int check_copied(const struct replica *replica, bool has_content, struct bmf_error *err)
 {
@@ -108,9 +114,8 @@ static int check_copied(const struct replica *replica, bool has_content, struct 
 				 "it is empty, so nobody has copied the source to it; is its disk "
 				 "mounted? if it is to be a new replica, sync without --since");
 	if (has_state_of(replica, BMF_STATE_NAME))
-		return fail_text(err, -EINVAL, "open destination", replica->path, NULL,
-				 "it has the state of a source; if it is a copy of one, remove "
-				 "its " BMF_STATE_DIR " first");
+		return fail_text(err, -EINVAL, "open destination", replica->path, NULL, "%s",
+				 HAS_STATE);
 	if (has_state_of(replica, JOURNAL_NAME))
 		return fail_text(err, -EINVAL, "open destination", replica->path, NULL,
 				 "it has an update of a replica that was never published, so it "
@@ -132,6 +137,9 @@ static int read_replica(struct replica *replica, const struct bmf_uuid *source, 
 			return fail_errno(err, r, "read destination", replica->path, NULL);
 		if (copied)
 			return check_copied(replica, r > 0, err);
+		if (has_state_of(replica, BMF_STATE_NAME))
+			return fail_text(err, -EEXIST, "open destination", replica->path, NULL,
+					 "%s", HAS_STATE);
 		if (r > 0)
 			return fail_text(
 				err, -ENOTEMPTY, "open destination", replica->path, NULL,
@@ -146,6 +154,12 @@ static int read_replica(struct replica *replica, const struct bmf_uuid *source, 
 	if (manifest_is_adopted(&replica->manifest) ||
 	    (source && bmf_uuid_equal(&replica->manifest.source, source)))
 		return 0;
+	if (has_state_of(replica, BMF_STATE_NAME))
+		return fail_text(err, -EEXIST, "open destination", replica->path, NULL,
+				 "it is a source itself, and a replica of another one (%s); choose "
+				 "another directory, or, if it is to be this one's from now on: "
+				 "mirrorctl adopt",
+				 bmf_uuid_format(&replica->manifest.source, uuid));
 	return fail_text(err, -EEXIST, "open destination", replica->path, NULL,
 			 "it is a replica of another source (%s), or this one has lost its state; "
 			 "choose another directory, or, if it is to be this one's from now on: "
@@ -336,10 +350,7 @@ static int read_any(struct replica *replica, struct bmf_error *err)
 	r = replica_read_manifest(replica->fd, replica->path, &replica->manifest, err);
 	replica->has_manifest = r == 0;
 	if (r == -ENOENT && has_state_of(replica, BMF_STATE_NAME))
-		return fail_text(
-			err, -EINVAL, "adopt", replica->path, NULL,
-			"it is a source, or a copy of one with its state; if it is a copy, "
-			"remove its " BMF_STATE_DIR " first");
+		return fail_text(err, -EINVAL, "adopt", replica->path, NULL, "%s", HAS_STATE);
 	return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 

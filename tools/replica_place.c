@@ -100,21 +100,30 @@ static int check_apart(const char *path, int fd, bool parent, const struct sourc
 }
 
 /* Writing into a mounted source would be a change of that source. */
-static int check_not_mounted(const char *path, int fd, struct bmf_error *err)
+static bool is_mounted(int fd)
 {
 	struct mfs_control_info info;
 	struct stat st;
 	char *point;
 
-	if (fstat(fd, &st) < 0)
-		return fail_errno(err, -errno, "open destination", path, NULL);
+	if (fstat(fd, &st) < 0 || ioctl(fd, MFS_CONTROL_INFO, &info) == 0)
+		return true; /* in doubt too */
 	point = mounts_of_dev(st.st_dev);
-	if (!point && ioctl(fd, MFS_CONTROL_INFO, &info) < 0)
-		return 0;
+	if (!point)
+		return false;
 	free(point);
-	return fail_text(
-		err, -EINVAL, "open destination", path, NULL,
-		"a mirrorfs is mounted there; choose a directory that isn't, or unmount it");
+	return true;
+}
+
+/* Who has mistaken it for a replica is not to unmount it: guests run from there. */
+static int check_not_mounted(const char *path, int fd, struct bmf_error *err)
+{
+	if (!is_mounted(fd))
+		return 0;
+	return fail_text(err, -EINVAL, "open destination", path, NULL,
+			 "it is a source itself, or inside one: a mirrorfs is mounted there; "
+			 "choose another directory, or, if it is to be a replica and nothing "
+			 "else, unmount it");
 }
 
 /* Its directory for the checks that come before it is made. */
@@ -159,6 +168,10 @@ int replica_place_open(const char *path, const struct source_view *view, bool ma
 	if (fd < 0 && errno == ENOTDIR)
 		return fail_text(err, -ENOTDIR, "open destination", path, NULL,
 				 "not a directory; choose one");
+	if (fd < 0 && errno == ENOTCONN)
+		return fail_text(err, -ENOTCONN, "open destination", path, NULL,
+				 "it is a source itself, whose mirrorfs is dead; choose another "
+				 "directory");
 	if (fd < 0)
 		return fail_errno(err, -errno, "open destination", path, NULL);
 	r = check_apart(path, fd, false, view, err);
@@ -174,12 +187,15 @@ int replica_place_open(const char *path, const struct source_view *view, bool ma
 
 int replica_place_open_alone(const char *path, int *ret_fd, struct bmf_error *err)
 {
-	int r, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = 0, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return fail_errno(err, -errno, "open replica", path, NULL);
-	r = check_not_mounted(path, fd, err);
-	if (r == 0 && replica_is_above(fd, false))
+	if (is_mounted(fd))
+		r = fail_text(err, -EINVAL, "open replica", path, NULL,
+			      "it is a source itself, or inside one: a mirrorfs is mounted there; "
+			      "give a replica, or, if it is one too, unmount it");
+	else if (replica_is_above(fd, false))
 		r = fail_text(err, -EINVAL, "open replica", path, NULL,
 			      "it is inside another replica; give the top directory of that");
 	if (r < 0) {

@@ -23,6 +23,7 @@
 
 #include "tools/switchover.h"
 
+#include "tools/argument_order.h"
 #include "tools/fail.h"
 #include "tools/journal.h"
 #include "tools/monotonic.h"
@@ -352,8 +353,10 @@ static int switch_unmounted(struct switchover *s)
 
 static int switch_over(struct switchover *s)
 {
-	int r = source_seal_check(&s->view, s->err);
+	int r = argument_order_check("switchover", &s->view, s->dest, s->err);
 
+	if (r == 0)
+		r = source_seal_check(&s->view, s->err);
 	if (r < 0)
 		return r;
 	s->result->mounted = s->view.mount_fd >= 0;

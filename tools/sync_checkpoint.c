@@ -2,6 +2,7 @@
 /* sync_checkpoint.c - opens both sides of a sync, and makes the checkpoint: Y1 and Y2 */
 #include "config.h"
 
+#include "tools/argument_order.h"
 #include "tools/fail.h"
 #include "tools/hooks.h"
 #include "tools/journal.h"
@@ -73,6 +74,8 @@ int sync_open_source(struct sync *s, const char *source, const char *dest,
 
 	if (r == 0)
 		r = check_source(s, s->err);
+	if (r == 0)
+		r = argument_order_check("sync", &s->view, dest, s->err);
 	if (r == 0)
 		r = check_dest_of_fresh(s, dest);
 	if (r < 0)
