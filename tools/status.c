@@ -230,6 +230,17 @@ static int read_replica(struct status *status, const char *path, int fd, struct 
 	return checkpoints_read(fd, path, &status->manifest.replica, true, &status->kept, err);
 }
 
+static int read_source_if_free(struct status *status, struct source_view *view,
+			       struct bmf_error *err)
+{
+	int r = read_source(status, view, err);
+
+	if (r != -EBUSY || !status->is_replica)
+		return r;
+	status->in_use = *err;
+	return 0;
+}
+
 int status_read(const char *path, struct status *ret, struct bmf_error *err)
 {
 	struct status status = { 0 };
@@ -245,7 +256,7 @@ int status_read(const char *path, struct status *ret, struct bmf_error *err)
 	if (r == 0)
 		r = read_replica(&status, path, view.fd, err);
 	if (r == 0 || r == -ENOENT)
-		r = read_source(&status, &view, err);
+		r = read_source_if_free(&status, &view, err);
 	source_view_close(&view, NULL);
 	if (r < 0) {
 		status_destroy(&status);
@@ -268,10 +279,13 @@ int status_read_source(const char *path, struct status *ret, struct bmf_error *e
 {
 	int r = status_read(path, ret, err);
 
-	if (r == 0 && !ret->is_source) {
-		status_destroy(ret);
+	if (r < 0 || ret->is_source)
+		return r;
+	if (ret->in_use.code == 0)
 		r = source_view_none(path, err);
-	}
+	else
+		r = (*err = ret->in_use).code;
+	status_destroy(ret);
 	return r;
 }
 

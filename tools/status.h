@@ -43,6 +43,13 @@ struct status {
 	bool is_sealed;		  /* it was switched over: read-only */
 	struct bmf_seal seal;	  /* then; without a label if it can't be read */
 
+	/*
+	 * Of a replica, which is to be shown also while a sync to it has the lock that its state as
+	 * a source needs: there is one, it is in use (-EBUSY), and is_source is false.  Else code
+	 * is 0.
+	 */
+	struct bmf_error in_use;
+
 	bool is_replica;
 	struct manifest manifest; /* of a replica */
 	struct checkpoints kept;  /* likewise */

@@ -114,6 +114,8 @@ json_t *status_json(const struct status *status, const char *path)
 	json_put_time(document, "time", status->time_ns);
 	json_object_set_new(document, "source",
 			    status->is_source ? source_json(status) : json_null());
+	if (status->in_use.code)
+		json_put_text(document, "source_in_use", status->in_use.text);
 	json_object_set_new(document, "replica",
 			    status->is_replica ? replica_json(status) : json_null());
 	json_object_set_new(document, "warnings", array);

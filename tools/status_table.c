@@ -328,6 +328,8 @@ int status_table_print(const struct status *status, const char *path, struct sta
 		r = print_replica(status, path, out);
 	if (status->is_source && status->is_replica)
 		fputc('\n', out);
+	if (status->in_use.code)
+		fprintf(out, "\nwhat it is as a source isn't shown: %s\n", status->in_use.text);
 	if (r == 0 && status->is_source)
 		r = print_source(&shown, out);
 	status_warnings_destroy(&warnings);

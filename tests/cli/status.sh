@@ -69,6 +69,29 @@ must_sync 0 t u
 ) || fail "the limit of descriptors isn't raised"
 assert_contains "$(cat out)" "1/2/3/4"
 
+# A replica that is a source too is shown as a replica while a sync to it has its lock, as it has when
+# hooks run; verbs that are about a source alone say who has it.
+mkdir x
+random_file x/image 100000
+must_sync 0 x y
+must_sync 0 y z
+# shellcheck disable=SC2016
+during='for as in "" --json --prometheus; do "$MIRRORCTL" status $as y >"status$as" || exit; done
+	"$MIRRORCTL" checkpoint list y 2>listed && exit 1
+	true'
+sync_to x y --pre-hook "$during"
+[ "$code" = 0 ] || [ "$code" = 3 ] || fail "during the sync: $(cat sync.err)"
+assert_contains "$(cat status)" "replica 'y'"
+assert_contains "$(cat status)" "what it is as a source isn't shown: open source 'y': in use by"
+jq -e '.source == null and .replica.complete and .warnings == [] and
+	(.source_in_use | contains("mirrorctl (pid "))' <status--json >/dev/null || fail "$(cat status--json)"
+assert_contains "$(cat status--prometheus)" "mirrorfs_replica_directory_images"
+if grep -q mirrorfs_source status--prometheus; then fail "metrics of a source that wasn't read"; fi
+assert_contains "$(cat listed)" "open source 'y': in use by"
+case $(cat listed) in *"mount point"*) fail "there is no mount point: $(cat listed)" ;; esac
+"$MIRRORCTL" status --json y | jq -e '.source.uuid and (has("source_in_use") | not)' >/dev/null ||
+	fail "it isn't shown as a source afterwards"
+
 # a state file that is damaged: the way out, and that it is one
 truncate -s 10 s/.mirrorfs/state
 assert_fails "$MIRRORCTL" status s
