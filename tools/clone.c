@@ -28,12 +28,15 @@ int clone_file(int to_fd, int from_fd)
 	}
 }
 
-/* Not O_TMPFILE: some filesystems that can clone have no such thing. */
+/* Some filesystems that can clone have no O_TMPFILE. */
 static int make_nameless(int dir_fd)
 {
 	static const char name[] = "clone" BMF_TEMP_SUFFIX;
-	int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(dir_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 
+	if (fd >= 0)
+		return fd;
+	fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	unlinkat(dir_fd, name, 0);

@@ -126,8 +126,7 @@ static int check_not_mounted(const char *path, int fd, struct bmf_error *err)
 			 "else, unmount it");
 }
 
-/* Its directory for the checks that come before it is made. */
-static int open_parent(const char *path, struct bmf_error *err)
+int replica_place_open_parent(const char *path, struct bmf_error *err)
 {
 	char *copy = strdup(path);
 	int fd;
@@ -148,7 +147,7 @@ int replica_place_open(const char *path, const struct source_view *view, bool ma
 	int r, parent, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOENT) {
-		parent = open_parent(path, err);
+		parent = replica_place_open_parent(path, err);
 		if (parent < 0)
 			return parent;
 		r = check_apart(path, parent, true, view, err);

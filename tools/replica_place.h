@@ -19,6 +19,12 @@
 int replica_place_open(const char *path, const struct source_view *view, bool make, int *ret_fd,
 		       struct bmf_error *err);
 
+/*
+ * Opens the directory that DEST is, or will be, in, O_PATH.  A descriptor, or a negative errno with
+ * a message.
+ */
+int replica_place_open_parent(const char *path, struct bmf_error *err);
+
 /* The same of one that there is, whatever its source. */
 int replica_place_open_alone(const char *path, int *ret_fd, struct bmf_error *err);
 

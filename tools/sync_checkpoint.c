@@ -27,6 +27,19 @@ static void on_notice(void *arg, const char *text)
 		sync_warn(s->result, "%s", text_quote(text, quoted, sizeof(quoted)));
 }
 
+/* Would it be refused?  Nothing is made in it. */
+static int look_first(struct sync *s, const char *dest, const struct bmf_uuid *source)
+{
+	struct replica replica;
+	int r = replica_look(dest, &s->view, source, false, &replica, s->err);
+
+	if (r < 0)
+		return r;
+	r = sync_keep_check(s, &replica);
+	replica_close(&replica);
+	return r;
+}
+
 /*
  * A directory that was never a source, such as a replica, becomes one by its first sync; not by
  * one that is refused, so the destination is looked at before.
@@ -34,19 +47,14 @@ static void on_notice(void *arg, const char *text)
 static int check_dest_of_fresh(struct sync *s, const char *dest)
 {
 	struct bmf_uuid source;
-	struct replica replica;
 	bool known;
-	int r;
 
 	if (source_view_has_state(&s->view))
 		return 0;
 	if (s->options->since)
 		return source_view_none(s->view.path, s->err);
 	known = source_view_identify(&s->view, &source) == 0;
-	r = replica_look(dest, &s->view, known ? &source : NULL, false, &replica, s->err);
-	if (r == 0)
-		replica_close(&replica);
-	return r;
+	return look_first(s, dest, known ? &source : NULL);
 }
 
 /* Of a follower: a source without its mirrorfs is one that went away, or another directory. */
@@ -78,6 +86,8 @@ int sync_open_source(struct sync *s, const char *source, const char *dest,
 		r = argument_order_check("sync", &s->view, dest, s->err);
 	if (r == 0)
 		r = check_dest_of_fresh(s, dest);
+	if (r == 0)
+		r = sync_check_filter(s);
 	if (r < 0)
 		return r;
 	s->view.notice = on_notice;
@@ -128,8 +138,12 @@ int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *sta
 	const struct sync_pair *pair = s->options->pair;
 	const struct replica_demand demand = { .only = pair ? &pair->replica : NULL,
 					       .copied = s->options->since && !pair };
-	int r = demand.copied ? sync_check_copy(s, dest, state) : 0;
+	int r = 0;
 
+	if (demand.copied)
+		r = sync_check_copy(s, dest, state);
+	else if (s->options->in_place && s->options->keeps && !pair)
+		r = look_first(s, dest, source);
 	if (r < 0)
 		return r;
 	if (s->options->dry_run) {

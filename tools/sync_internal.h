@@ -84,6 +84,9 @@ bool sync_knows(const struct bmf_state *state, const struct manifest *manifest);
 /* Y1, Y2, and the state that results; in a dry run only the number that there would be. */
 int sync_checkpoint(struct sync *sync, struct bmf_state **state);
 
+/* Would sync_plan() refuse the patterns?  Before anything is made, on either side. */
+int sync_check_filter(struct sync *sync);
+
 /* Y3 */
 int sync_plan(struct sync *sync, const struct bmf_state *state);
 int sync_note_full_copies(struct sync *sync);
@@ -129,7 +132,13 @@ int sync_copy_image(struct sync *sync, const struct plan_node *node, int dir_fd,
 /* sync_stage.c: writes and commits the journal of an update; nothing else has been changed. */
 int sync_stage(struct sync *sync, const struct bmf_state *state);
 
-/* sync_keep.c: before anything in the replica is changed, and when it is complete at the new one.
+/*
+ * sync_keep.c: would sync_keep_begin() refuse the options?  Asked of what is no replica yet, before
+ * it becomes one: `look` is as it was found.
+ */
+int sync_keep_check(struct sync *sync, const struct replica *look);
+
+/* Before anything in the replica is changed, and when it is complete at the new one.
  */
 int sync_keep_begin(struct sync *sync, const struct bmf_state *state);
 int sync_keep_end(struct sync *sync, const struct bmf_state *state);

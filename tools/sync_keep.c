@@ -17,6 +17,7 @@
 #include "tools/clone.h"
 #include "tools/fail.h"
 #include "tools/progress.h"
+#include "tools/replica_place.h"
 #include "tools/sync_internal.h"
 #include "tools/text.h"
 
@@ -103,13 +104,33 @@ static void begin_delta(struct sync *s)
 			  text_quote(touched, name, sizeof(name)));
 }
 
-static int refuse_in_place(struct sync *s)
+static int refuse_in_place(struct sync *s, const char *path)
 {
 	s->result->refused = true;
 	return fail_text(
-		s->err, -EOPNOTSUPP, "keep checkpoints of", s->replica.path, NULL,
+		s->err, -EOPNOTSUPP, "keep checkpoints of", path, NULL,
 		"its filesystem has no reflinks, and a sync in place keeps nothing of what "
 		"it overwrites; sync without --in-place, or with --keep 0");
+}
+
+int sync_keep_check(struct sync *s, const struct replica *look)
+{
+	int r, parent = -1;
+
+	if (s->options->dry_run || look->has_manifest || !s->options->in_place ||
+	    !s->options->keeps || s->options->keep == 0)
+		return 0;
+	if (look->fd < 0) {
+		parent = replica_place_open_parent(look->path, s->err);
+		if (parent < 0)
+			return parent;
+	}
+	r = clone_works(parent < 0 ? look->fd : parent);
+	if (parent >= 0)
+		close(parent);
+	if (r < 0)
+		return fail_errno(s->err, r, "clone in", look->path, NULL);
+	return r == 1 ? 0 : refuse_in_place(s, look->path);
 }
 
 static int begin(struct sync *s, const struct bmf_state *state, int fd)
@@ -124,7 +145,7 @@ static int begin(struct sync *s, const struct bmf_state *state, int fd)
 			return fail_errno(s->err, r, "clone in", s->replica.path, NULL);
 		s->keep_trees = r == 1;
 		if (!s->keep_trees && s->options->in_place)
-			return refuse_in_place(s);
+			return refuse_in_place(s, s->replica.path);
 	}
 	r = read_kept(s, &kept);
 	if (r < 0)
@@ -132,7 +153,7 @@ static int begin(struct sync *s, const struct bmf_state *state, int fd)
 	wanted = wants_delta(s, &kept);
 	checkpoints_destroy(&kept);
 	if (wanted && s->options->in_place)
-		return refuse_in_place(s);
+		return refuse_in_place(s, s->replica.path);
 	if (wanted)
 		begin_delta(s);
 	return s->keep_trees ? make_up(s, state, fd) : 0;

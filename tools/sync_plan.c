@@ -7,9 +7,8 @@
 #include "tools/sync_internal.h"
 #include "tools/text.h"
 
-#include <stdio.h>
-
 #include <errno.h>
+#include <stdio.h>
 
 /* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
 #define FLUSH_EACH_MAX 64
@@ -48,18 +47,47 @@ static int warn_of_unmatched(struct sync *s)
  * A pattern with a mistake in it would empty a replica: one of which nothing would be left isn't
  * what anybody wants.
  */
+static bool leaves_nothing(struct filter *filter, struct tree *tree)
+{
+	return filter_tree(filter, tree) > 0 && !has_images(tree);
+}
+
+static int refuse_filter(struct sync *s)
+{
+	return fail_text(s->err, -EINVAL, "sync", s->view.path, NULL,
+			 "none of its images is left by --include and --exclude, so nothing is "
+			 "copied, or removed");
+}
+
+/* Asked of a live tree: nobody knows if names were moved meanwhile, or it can't be read. */
+static bool leaves_nothing_now(struct sync *s)
+{
+	struct bmf_moves before, after;
+	struct tree *tree;
+	bool nothing;
+
+	if (source_view_moves(&s->view, &before, NULL) < 0 ||
+	    tree_new(s->view.path, s->view.fd, &tree) < 0)
+		return false;
+	nothing = tree_add(tree, s->view.fd, "", 0, NULL) == 0 &&
+		  leaves_nothing(s->options->filter, tree) &&
+		  source_view_moves(&s->view, &after, NULL) == 0 && after.begun == before.ended;
+	tree_free(tree);
+	return nothing;
+}
+
+int sync_check_filter(struct sync *s)
+{
+	if (!s->options->filter || !leaves_nothing_now(s))
+		return 0;
+	s->result->refused = true;
+	return refuse_filter(s);
+}
+
 static int leave_out(struct sync *s)
 {
-	size_t n = filter_tree(s->options->filter, s->source);
-
-	if (n > 0 && !has_images(s->source)) {
-		s->result->refused = true;
-		return fail_text(
-			s->err, -EINVAL, "sync", s->view.path, NULL,
-			"none of its images is left by --include and --exclude; the replica is "
-			"as it was");
-	}
-	return warn_of_unmatched(s);
+	return leaves_nothing(s->options->filter, s->source) ? refuse_filter(s)
+							     : warn_of_unmatched(s);
 }
 
 static int read_source(struct sync *s)

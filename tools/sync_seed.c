@@ -326,7 +326,8 @@ int sync_check_copy(struct sync *s, const char *dest, const struct bmf_state *st
 
 	if (r < 0)
 		return r;
-	if (is_copy(s)) {
+	r = sync_keep_check(s, &s->replica);
+	if (r == 0 && is_copy(s)) {
 		r = replica_read_tree(&s->replica, &tree, s->err);
 		if (r == 0)
 			r = look_at(s, tree, state, &manifest, &seeds);

@@ -125,6 +125,20 @@ for options in "--include *.qcow2" "--exclude *" "--include vm --exclude *.img -
 	done
 done
 list_tree d | diff before - || fail "the replica isn't what it was"
+# nothing was done: there is no checkpoint more, nor a replica that waits for its first sync for ever
+"$MIRRORCTL" status --json s | jq '.source.generation, (.source.replicas | length)' >state.before
+for way in "" --in-place; do
+	# shellcheck disable=SC2086
+	assert_fails "$MIRRORCTL" sync s fresh $way --include '*.qcow2'
+	assert_eq "$code" 2 "a new replica: exit code"
+	[ ! -e fresh ] || fail "a refused sync $way made its destination"
+done
+mkdir plain && echo 1 >plain/image
+assert_fails "$MIRRORCTL" sync plain fresh --exclude '*'
+assert_eq "$code" 2 "a new source: exit code"
+[ ! -e plain/.mirrorfs ] || fail "a refused sync made a source"
+"$MIRRORCTL" status --json s | jq '.source.generation, (.source.replicas | length)' |
+	diff state.before - || fail "a refused sync left something in the source"
 complete d || fail "the replica isn't complete any more"
 must_sync 0 s d
 assert_eq "$(json .names_removed)" 0 "names removed"

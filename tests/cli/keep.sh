@@ -73,6 +73,31 @@ for filesystem in btrfs xfs; do
 done
 rm -rf s of.*
 
+# What its filesystem doesn't have is asked for before anything is made: neither a replica nor a source
+# is left, and nothing at all of the trial.
+on_disk ext4 none
+make_source s
+for dest in none/new none/empty; do
+	mkdir -p none/empty
+	assert_fails "$MIRRORCTL" sync s $dest --keep 2 --in-place
+	assert_eq "$code" 2 "sync s $dest: exit code"
+	assert_one_line "$stderr"
+	assert_contains "$stderr" "keep checkpoints of '$dest': its filesystem has no reflinks"
+	[ ! -e s/.mirrorfs ] || fail "sync s $dest: made a source"
+done
+"$MIRRORCTL" checkpoint create --quiet s seed
+for dest in none/new none/empty; do
+	assert_fails "$MIRRORCTL" sync s $dest --keep 2 --in-place
+	assert_eq "$code" 2 "sync s $dest: exit code"
+done
+cp -r s none/copy && rm -r none/copy/.mirrorfs
+assert_fails "$MIRRORCTL" sync s none/copy --keep 2 --in-place --since seed
+assert_eq "$code" 2 "sync --since: exit code"
+assert_eq "$(find none -name .mirrorfs -o -name new -o -path 'none/empty/*' -o -name '*.tmp')" "" "what is left"
+assert_eq "$("$MIRRORCTL" status --json s | jq '.source.replicas | length')" 0 "replicas of the source"
+rm -rf s
+umount none
+
 # Killed at one of the last calls of a sync, by which that is done: what is there is always whole,
 # and the next sync goes on with it.
 calls=(mkdirat ioctl utimensat syncfs renameat unlinkat)
