@@ -36,10 +36,11 @@ static int open_given(const char *path, struct bmf_error *err)
 		return fd;
 	switch (errno) {
 	case ENOTCONN:
-		return fail_text(
-			err, -ENOTCONN, "open source", path, NULL,
-			"its mirrorfs is dead; unmount it (fusermount3 -u -z, or umount -l) "
-			"and try again");
+		/* what it protects is not to be laid bare before there is another */
+		return fail_text(err, -ENOTCONN, "open source", path, NULL,
+				 "its mirrorfs is dead; mount it again%s: mirrorfs SOURCE "
+				 "MOUNTPOINT; see mirrorfs(8)",
+				 geteuid() == 0 ? "" : ", after fusermount3 -u -z MOUNTPOINT");
 	case ENOTDIR:
 		return fail_text(err, -ENOTDIR, "open source", path, NULL,
 				 "not a directory; give the directory that holds the images");
@@ -342,7 +343,8 @@ int source_view_read(struct source_view *view, struct bmf_error *err)
 		if (r == 0)
 			r = open_store(view, err);
 	} else {
-		if (fstatat(view->fd, BMF_STATE_DIR "/" BMF_STATE_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (fstatat(view->fd, BMF_STATE_DIR "/" BMF_STATE_NAME, &st, AT_SYMLINK_NOFOLLOW) <
+		    0) {
 			if (errno == ENOENT)
 				return -ENOENT;
 			return fail_errno(err, -errno, "open source", view->path, BMF_STATE_DIR);

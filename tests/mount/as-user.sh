@@ -75,4 +75,6 @@ wait_for 10 eval "! as_user ls mnt >ls.out 2>&1" || fail "it goes on"
 assert_fails user_mount "$work/source" "$work/mnt"
 assert_one_line "$stderr"
 assert_contains "$stderr" "dead mount"
+assert_fails as_user "$MIRRORCTL" status mnt
+assert_contains "$stderr" "mount it again, after fusermount3 -u -z"
 as_user fusermount3 -u mnt

@@ -79,6 +79,18 @@ for mnt in mnt source; do
 	exec 9<"$mnt/file"
 	kill -9 "${daemon_of[$work/$mnt]}"
 	wait "${daemon_of[$work/$mnt]}" 2>/dev/null || true
+	for words in "status $mnt" "sync $mnt replica" "sync --dry-run $mnt replica"; do
+		# shellcheck disable=SC2086
+		assert_fails "$MIRRORCTL" $words
+		assert_one_line "$stderr"
+		assert_contains "$stderr" "open source '$mnt': its mirrorfs is dead; mount it again"
+		[ "$(id -u)" != 0 ] || case $stderr in *fusermount* | *umount*) fail "$stderr" ;; esac
+	done
+	mkdir -p other
+	assert_fails "$MIRRORCTL" sync other "$mnt"
+	assert_one_line "$stderr"
+	assert_contains "$stderr" "open destination '$mnt': it is a source itself, whose mirrorfs is dead"
+	[ ! -e other/.mirrorfs ] || fail "a refused sync made a source"
 	if [ "$(id -u)" = 0 ]; then
 		# until then nobody gets past it
 		assert_fails "$MIRRORFS" "$work/source" "$work/$mnt" -o no_such_option
