@@ -54,8 +54,10 @@ static int make(struct source_view *view, const char *name, const struct options
 	return r < 0 ? r : named_finish(view, &ret->checkpoint, name, err);
 }
 
+/* *ret_fresh: it was no source; unchanged if it was. */
 static int make_once(const char *path, const char *name, const struct options *options,
-		     struct source_view_commit *ret, struct frozen *frozen, struct bmf_error *err)
+		     struct source_view_commit *ret, bool *ret_fresh, struct frozen *frozen,
+		     struct bmf_error *err)
 {
 	struct bmf_error why = { 0 };
 	struct source_view view;
@@ -63,6 +65,7 @@ static int make_once(const char *path, const char *name, const struct options *o
 
 	if (r < 0)
 		return r;
+	*ret_fresh |= !source_view_has_state(&view);
 	r = source_view_track(&view, err);
 	if (r == 0)
 		r = named_check(&view, name, err);
@@ -99,12 +102,22 @@ static int print_created(const char *name, const struct source_view_commit *made
 	return json_print(document);
 }
 
+/* Also that of a directory that isn't the one that was meant. */
+static void warn_fresh(const char *path)
+{
+	char name[TEXT_NAME], text[TEXT_NAME + 64];
+
+	snprintf(text, sizeof(text), "'%s' was no source before, and is one now",
+		 text_quote(path, name, sizeof(name)));
+	output_warning(NULL, text);
+}
+
 static int create(const char *path, const char *name, const struct options *options)
 {
 	struct source_view_commit made = { 0 };
 	struct frozen frozen = { 0 };
 	struct bmf_error err = { 0 };
-	bool hook_failed = false;
+	bool hook_failed = false, fresh = false;
 	int r = since_check_name(name, &err);
 
 	if (r < 0)
@@ -112,11 +125,13 @@ static int create(const char *path, const char *name, const struct options *opti
 	stop_catch();
 	r = -EAGAIN;
 	for (int try = 0; r == -EAGAIN && try < TRIES_MAX; try++) {
-		r = make_once(path, name, options, &made, &frozen, &err);
+		r = make_once(path, name, options, &made, &fresh, &frozen, &err);
 		hook_failed |= frozen.failed;
 	}
 	if (r < 0)
 		return output_failure("checkpoint", path, NULL, EXIT_FAILURE, r, &err);
+	if (fresh && !(options->given & OPTION_QUIET))
+		warn_fresh(path);
 	r = output_status(print_created(name, &made, &frozen, options));
 	return hook_failed ? EXIT_FAILURE : r;
 }

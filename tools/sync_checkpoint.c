@@ -90,6 +90,7 @@ int sync_open_source(struct sync *s, const char *source, const char *dest,
 		r = sync_check_filter(s);
 	if (r < 0)
 		return r;
+	s->fresh = !source_view_has_state(&s->view);
 	s->view.notice = on_notice;
 	s->view.notice_arg = s;
 	if (!s->options->dry_run)

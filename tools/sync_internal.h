@@ -33,6 +33,7 @@ struct sync {
 	bool keep_trees;  /* of checkpoints: the replica's filesystem can clone */
 	bool keep_delta;  /* back to the checkpoint that the replica is at */
 	bool busy;	  /* another has the replica's lock */
+	bool fresh;	  /* the source was none before, or will be one */
 	bool untrackable; /* the checkpoint found images that can't get an id */
 	bool flush_all;	  /* one syncfs at the end, instead of an fsync for each file */
 	struct sync_result *result;

@@ -197,8 +197,12 @@ int sync_plan(struct sync *s, const struct bmf_state *state)
 	result->names_changed = s->steps.n;
 	result->adopted = manifest_is_adopted(&s->replica.manifest);
 	note_removals(s);
+	/* such as the directory on which another filesystem is to be mounted */
+	if (s->fresh && result->images == 0)
+		r = sync_warn(result, "the source has no images, and was no source before: is its "
+				      "filesystem mounted?");
 	s->flush_all = s->plan->images_changed + s->steps.n > FLUSH_EACH_MAX;
-	return 0;
+	return r;
 }
 
 /* I4 */

@@ -75,7 +75,15 @@ synced s rep
 synced rep third
 
 # An empty source is one too.
-mkdir empty && must_sync 0 empty of-empty
+mkdir empty
+for way in --dry-run "" --in-place; do
+	# shellcheck disable=SC2086
+	must_sync 0 empty of-empty $way
+	case $way in
+	--in-place) assert_eq "$(json '.warnings | length')" 0 "warnings of one that was made before" ;;
+	*) assert_contains "$(json '.warnings[]')" "was no source before: is its filesystem mounted?" ;;
+	esac
+done
 refused "it is a source itself" sync s empty
 
 # The way back after a switchover, as mirrorctl-switchover(8) has it: what was the source is a

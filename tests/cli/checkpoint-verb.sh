@@ -56,9 +56,13 @@ random_file s/$'new\nline' 300000
 mkdir s/dir
 ln s/a s/dir/link
 at=s
-assert_eq "$(checkpoint create s one)" "checkpoint 1 is 'one'" "output"
+assert_eq "$(checkpoint create s one 2>err)" "checkpoint 1 is 'one'" "output"
+assert_eq "$(cat err)" "mirrorctl: warning: 's' was no source before, and is one now" "of a new source"
 refused "there is one named 'one'" create s one
-assert_eq "$(checkpoint create s two --quiet)" "" "output of --quiet"
+assert_eq "$(checkpoint create s two --quiet 2>&1)" "" "output of --quiet"
+mkdir new
+assert_eq "$(checkpoint create new one --quiet 2>&1)" "" "output of --quiet, of a new source"
+assert_eq "$(checkpoint create new two 2>&1)" "checkpoint 2 is 'two'" "output of one that was made before"
 assert_eq "$(names)" "one two" "names"
 assert_eq "$(lists)" 2 "lists of images"
 assert_eq "$("$MIRRORCTL" status --json s | jq -r '.source.checkpoints[0].name')" one "name in status"
