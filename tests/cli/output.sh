@@ -46,6 +46,30 @@ echo 1 >./-d/x
 "$MIRRORCTL" sync -- -d e >/dev/null
 "$MIRRORCTL" sync s --json d | jq -e .checkpoint >/dev/null
 
+# The example of a nightly sync mails nothing when all is as it should be, else the reason
+mail_example() { # PAGE SOURCE DEST: what it mails
+	sed -n '/^out=/,/^esac/p' "$TOP/man/$1" |
+		sed "s/\\\\-/-/g; s/\\\\(aq/'/g; s/\\\\e/\\\\/g; s|/srv/images|$2|; s|/backup/images|$3|" >example
+	grep -q '^out=.*sync' example || fail "no example with a mail in $1"
+	{
+		echo "mirrorctl() { '$MIRRORCTL' \"\$@\"; }"
+		echo "mail() { echo \"subject: \$2\"; cat; }"
+		cat example
+	} >example.sh
+	sh example.sh
+}
+mkdir nightly
+echo 1 >nightly/a
+for page in mirrorctl.8 mirrorctl-sync.8; do
+	assert_eq "$(mail_example $page nightly mailed-$page)" "" "the example of $page, nothing to tell"
+	echo 2 >>nightly/a
+	mail_example $page nightly mailed-$page >mail
+	grep -q '^subject: bitmaps' mail && grep -q "'a'.*changed behind" mail ||
+		fail "$page, an image changed behind the mount: $(cat mail)"
+	mail_example $page absent mailed-$page >mail
+	grep -q '^subject: no backup' mail && grep -q "'absent': no such" mail || fail "$page, an error: $(cat mail)"
+done
+
 # Every verb has a page, with the options that help knows, both in its synopsis and explained; and the
 # other way round
 options_in() {
