@@ -317,8 +317,14 @@ lint-scripts:
 	@shellcheck -x -P SCRIPTDIR -e SC1090,SC1091,SC2015,SC2094,SC2317 $(scripts)
 	@for file in $(zsh_scripts); do zsh -n $$file || exit; done
 
+# An example that is wrapped reads as two commands: 78 columns less the indentation are left for one.
+wrapped = /^\.Dl / { line = substr($$0, 5); gsub(/\\(\(..|.)/, "x", line) } \
+	/^\.Dl / && length(line) > 67 { bad = 1; print FILENAME ":" FNR \
+		": a .Dl of more than 67 characters is wrapped: make it a .Bd -literal" } \
+	END { exit bad }
 lint-pages:
 	@$(if $(pages),mandoc -T lint -W warning $(pages))
+	@$(if $(pages),awk '$(wrapped)' $(pages) >&2)
 
 # What the layers must not know of each other, as HACKING.md has it.
 in_core = include.*(<fuse|"fs/|"tools/|getopt\.h|syslog\.h)|\<(f?printf|perror|fopen) ?\(
