@@ -212,6 +212,8 @@ static int believe(struct bmf_store *store, const struct bmf_state *state, uint6
 	r = bmf_store_load_sidecar(store, &history->id, &sidecar, err);
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 		return r; /* that says nothing of the sidecar */
+	if (r == -ENOENT && state->generation == 0)
+		return 0; /* new: its id is from an earlier life of the source */
 	if (r < 0) {
 		history->reason = reason_of_load_error(r);
 		return 0;

@@ -7,7 +7,8 @@
  * clean stop alike.  The rule:
  *
  *   1. No id, no sidecar, or one that is damaged, foreign, newer than this program
- *      or than the state: no history, all dirty.
+ *      or than the state: no history, all dirty.  Without a sidecar before the first
+ *      checkpoint of all, when nobody can have relied on one, it is new.
  *   2. The sidecar's stamp names another file: this is a copy; all dirty, new id.
  *   3. The sidecar is not "in use" and size, mtime or ctime differ: somebody
  *      wrote behind the mount; all dirty.

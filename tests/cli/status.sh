@@ -106,3 +106,28 @@ for path in nowhere s/a; do
 	assert_eq "$code" 1 "exit code"
 	assert_one_line "$stderr"
 done
+
+# What a source has lost before its first checkpoint is nobody's loss: images with ids from an earlier life are
+# new ones, and the next sync finds nothing wrong either
+mkdir life
+random_file life/a 100000
+must_sync 0 life first-life
+rm -r life/.mirrorfs
+mount_source life
+echo 1 | dd of=life/a conv=notrunc status=none
+"$MIRRORCTL" status --json life >status.json
+assert_eq "$(json '[.warnings, .source.images[0].reason] | tojson' status.json)" '[[],"new"]' "an earlier life"
+must_sync 0 life second-life
+assert_eq "$(json '.full_copies | map(.expected) | all')" true "expected"
+unmount life
+# when a checkpoint was there it is trouble, also after the whole state was lost
+rm life/.mirrorfs/bitmaps/*
+"$MIRRORCTL" status --json life >status.json
+assert_eq "$(json '.warnings[].reason' status.json)" sidecar-missing "a lost sidecar"
+must_sync 3 life second-life
+rm life/.mirrorfs/state
+mount_source life
+"$MIRRORCTL" status --json life >status.json
+assert_eq "$(json '.warnings[].reason' status.json)" sidecar-missing "a lost state"
+must_sync 3 life second-life
+unmount life
