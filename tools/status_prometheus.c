@@ -300,7 +300,7 @@ int status_prometheus_print(const struct status *status, const char *path, FILE 
 	if (status->is_replica)
 		put_replica(&o);
 	put_one(&o, "directory", "mirrorfs_warnings", "Things that somebody should look at.",
-		warnings.n);
+		status->is_source || status->is_replica ? warnings.n : 1);
 	status_warnings_destroy(&warnings);
 	return o.out_of_memory ? -ENOMEM : 0;
 }

@@ -49,6 +49,8 @@ value() {
 mkdir nothing
 metrics nothing
 assert_eq "$(jq -c keys metrics.json)" '["mirrorfs_warnings"]' "metrics of neither"
+# of one whose disk isn't mounted there is nothing else by which an alarm could tell
+assert_eq "$(value mirrorfs_warnings)" 1 "warnings of neither"
 
 # names from an enemy: none of them may end a label, a line or the file
 mkdir 's "x\y'
