@@ -189,6 +189,7 @@ static int read_source(struct status *status, struct source_view *view, struct b
 {
 	int r = source_view_read(view, err);
 
+	status->read_only = view->read_only;
 	if (r == -ENOENT)
 		return 0; /* it has never been one */
 	if (r == 0)
@@ -196,7 +197,7 @@ static int read_source(struct status *status, struct source_view *view, struct b
 	if (r < 0)
 		return r;
 	status->is_source = true;
-	status->mounted = view->mount_fd >= 0;
+	status->mounted = view->mount_fd >= 0 || view->read_only;
 	status->pid = view->info.pid;
 	status->is_sealed = bmf_seal_load(&bmf_io_posix, view->fd, &status->seal, NULL) != -ENOENT;
 	return read_images(status, view, err);

@@ -34,6 +34,7 @@ struct status {
 
 	bool is_source;
 	bool mounted;
+	bool read_only;		 /* mounted, on a filesystem that is: whether or not a source */
 	int pid;		 /* if mounted */
 	struct bmf_state *state; /* of a source */
 	struct status_image *images;

@@ -164,7 +164,8 @@ static void print_head(const struct shown *shown, FILE *out)
 	fprintf(out, "source '%s' (%s)\n", text_quote(shown->path, name, sizeof(name)),
 		bmf_uuid_format(&status->state->source, uuid));
 	if (status->mounted)
-		fprintf(out, "mounted (pid %d)", status->pid);
+		fprintf(out, "mounted%s (pid %d)", status->read_only ? " read-only" : "",
+			status->pid);
 	else
 		fputs("not mounted", out);
 	fprintf(out, ", generation %llu, block size %s, %zu image%s, %s",
@@ -320,10 +321,12 @@ int status_table_print(const struct status *status, const char *path, struct sta
 	if (r < 0)
 		return r;
 	if (!status->is_source && !status->is_replica)
-		fprintf(out,
-			"'%s' is neither a source nor a replica: it has never been mounted or "
-			"synced\n",
-			text_quote(path, name, sizeof(name)));
+		fprintf(out, "'%s' is %s\n", text_quote(path, name, sizeof(name)),
+			status->read_only
+				? "mounted from a read-only filesystem that has no state of a "
+				  "source: nothing is tracked"
+				: "neither a source nor a replica: it has never been mounted or "
+				  "synced");
 	if (status->is_replica)
 		r = print_replica(status, path, out);
 	if (status->is_source && status->is_replica)

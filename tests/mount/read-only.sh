@@ -41,6 +41,8 @@ assert_fails "$MIRRORCTL" sync mnt replica
 assert_one_line "$stderr"
 assert_contains "$stderr" "'mnt': its filesystem is read-only, so it can't have checkpoints"
 "$MIRRORCTL" verify --quiet mnt disk/source || fail "verify of a read-only mount"
+assert_eq "$("$MIRRORCTL" status mnt)" \
+	"'mnt' is mounted from a read-only filesystem that has no state of a source: nothing is tracked" status
 unmount mnt
 
 # one that has been synced before can be looked at, mounted or not
@@ -51,5 +53,6 @@ for place in disk/source mnt; do
 	[ $place = disk/source ] || mount_source disk/source mnt ro
 	"$MIRRORCTL" status $place >out || fail "status of $place"
 	assert_contains "$(cat out)" "generation 1"
+	[ $place = disk/source ] || assert_contains "$(cat out)" "mounted read-only (pid ${daemon_of[$work/mnt]})"
 done
 unmount mnt
