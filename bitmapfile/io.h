@@ -55,7 +55,8 @@ struct bmf_io {
 			     size_t nbytes);
 	int (*fsetxattr)(const struct bmf_io *io, int fd, const char *name, const void *buf,
 			 size_t nbytes, int flags);
-	/* open file description lock of the whole file, F_WRLCK or F_UNLCK; -EAGAIN if held */
+	/* open file description lock of the whole file, F_WRLCK, F_RDLCK or F_UNLCK; -EAGAIN if
+	 * held */
 	int (*lock)(const struct bmf_io *io, int fd, short type);
 
 	/*

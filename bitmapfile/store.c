@@ -82,7 +82,7 @@ int bmf_store_open(const struct bmf_io *io, int source_fd, unsigned int flags, c
 	if (store->dir_fd < 0)
 		r = store->dir_fd;
 	if (r == 0 && (flags & BMF_STORE_LOCK))
-		r = bmf_store_lock(store, holder, err);
+		r = bmf_store_lock(store, flags & BMF_STORE_SHARE, holder, err);
 	if (r == 0) {
 		store->bitmaps_fd =
 			open_dir(io, store->dir_fd, BMF_BITMAPS_NAME, BITMAPS_PATH, flags, err);
@@ -98,7 +98,7 @@ int bmf_store_open(const struct bmf_io *io, int source_fd, unsigned int flags, c
 		bmf_store_close(store);
 		return r;
 	}
-	if (flags & BMF_STORE_LOCK)
+	if ((flags & BMF_STORE_LOCK) && !(flags & BMF_STORE_SHARE))
 		bmf_store_remove_leftovers(store);
 	*ret = store;
 	return 0;

@@ -43,12 +43,15 @@ struct bmf_store {
 
 #define BMF_STORE_CREATE 1u /* make what is absent */
 #define BMF_STORE_LOCK 2u   /* be the only one; removes leftovers */
+#define BMF_STORE_SHARE 4u  /* with LOCK: keep out who has it without this, and write nothing */
 
 /*
  * 0; -ENOENT: no state directory, and BMF_STORE_CREATE not given; -EBUSY: locked by
  * another (err names the holder as it described itself); others as from the
  * disk.  holder, with BMF_STORE_LOCK, is the line that describes this process to
- * others, such as "mirrorfs on /srv/images (pid 17)".
+ * others, such as "mirrorfs on /srv/images (pid 17)".  With BMF_STORE_SHARE it isn't noted, as
+ * that does on a filesystem that is mounted read-only: who is kept out elsewhere, where it isn't,
+ * is told of the last one that was.  The lock's file has to be there then: -ENOENT.
  */
 int bmf_store_open(const struct bmf_io *io, int source_fd, unsigned int flags, const char *holder,
 		   struct bmf_store **ret, struct bmf_error *err);

@@ -9,7 +9,7 @@
 #define BMF_SESSIONS_NAME "sessions"
 
 /* store_lock.c: takes the lock, or -EBUSY with the holder's line in err */
-int bmf_store_lock(struct bmf_store *store, const char *holder, struct bmf_error *err);
+int bmf_store_lock(struct bmf_store *store, bool share, const char *holder, struct bmf_error *err);
 void bmf_store_unlock(struct bmf_store *store);
 
 /* store_names.c: removes temporary files that a crash left; only with the lock */

@@ -16,14 +16,14 @@
 #define LOCK_PATH BMF_STATE_DIR "/" BMF_LOCK_NAME
 #define HOLDER_NBYTES 256
 
-static int open_lock(struct bmf_store *store, struct bmf_error *err)
+static int open_lock(struct bmf_store *store, bool share, struct bmf_error *err)
 {
 	const struct bmf_io *io = store->io;
 	struct stat st;
 	int fd, r;
 
 	fd = io->openat(io, store->dir_fd, BMF_LOCK_NAME,
-			O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+			(share ? O_RDONLY : O_RDWR | O_CREAT) | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd == -EISDIR || fd == -ELOOP || fd == -ENXIO)
 		return bmf_error_set(err, fd, "open '%s': not a regular file; remove it",
 				     LOCK_PATH);
@@ -65,18 +65,19 @@ static void write_holder(const struct bmf_io *io, int fd, const char *holder)
 		io->pwrite(io, fd, line, n, 0);
 }
 
-int bmf_store_lock(struct bmf_store *store, const char *holder, struct bmf_error *err)
+int bmf_store_lock(struct bmf_store *store, bool share, const char *holder, struct bmf_error *err)
 {
 	const struct bmf_io *io = store->io;
 	char line[HOLDER_NBYTES];
 	int fd, r;
 
-	fd = open_lock(store, err);
+	fd = open_lock(store, share, err);
 	if (fd < 0)
 		return fd;
-	r = io->lock(io, fd, F_WRLCK);
+	r = io->lock(io, fd, share ? F_RDLCK : F_WRLCK);
 	if (r == 0) {
-		write_holder(io, fd, holder ? holder : "");
+		if (!share)
+			write_holder(io, fd, holder ? holder : "");
 		store->lock_fd = fd;
 		return 0;
 	}

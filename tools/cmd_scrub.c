@@ -170,9 +170,11 @@ int cmd_scrub(const struct command *command, char *const args[], const struct op
 	stop_catch();
 	if (options->given & OPTION_JSON)
 		listing.found = json_array();
-	r = replica_open_alone(args[0], &replica, &err);
+	r = options->repair ? replica_open_alone(args[0], &replica, &err)
+			    : replica_open_to_read(args[0], &replica, &err);
 	if (r == 0) {
-		r = publish(&replica, listing.threads, &published, &err);
+		r = replica.read_only ? publish_check_done(&replica, command->name, &err)
+				      : publish(&replica, listing.threads, &published, &err);
 		publish_tell(&published, output_warning, NULL);
 		publish_report_destroy(&published);
 		if (r == 0)

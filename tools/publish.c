@@ -241,6 +241,21 @@ int publish(struct replica *replica, unsigned int threads, struct publish_report
 	return r;
 }
 
+int publish_check_done(const struct replica *replica, const char *verb, struct bmf_error *err)
+{
+	int fd = journal_open(replica->store->dir_fd);
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fail_errno(err, fd, "open journal of", replica->path, NULL);
+	close(fd);
+	return fail_text(err, -EBUSY, verb, replica->path, NULL,
+			 "an update of it was interrupted; first finish that with mirrorctl "
+			 "recover%s",
+			 replica->read_only ? ", where it is mounted writable" : "");
+}
+
 void publish_tell(const struct publish_report *report, void (*tell)(void *arg, const char *text),
 		  void *arg)
 {

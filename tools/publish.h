@@ -40,6 +40,9 @@ struct publish_report {
 int publish(struct replica *replica, unsigned int threads, struct publish_report *ret,
 	    struct bmf_error *err);
 
+/* 0: nothing is to be published.  Otherwise an error of verb, with the way out. */
+int publish_check_done(const struct replica *replica, const char *verb, struct bmf_error *err);
+
 void publish_report_destroy(struct publish_report *report);
 
 /* Calls tell with a line for people for each thing that is counted. */

@@ -180,7 +180,8 @@ static int set_label(struct replica *replica, struct bmf_error *err)
 	return 0;
 }
 
-static int lock_replica(struct replica *replica, struct bmf_error *err)
+/* reads: nothing is to be written. */
+static int lock_replica(struct replica *replica, bool reads, struct bmf_error *err)
 {
 	struct bmf_error why = { 0 };
 	char holder[64];
@@ -189,6 +190,13 @@ static int lock_replica(struct replica *replica, struct bmf_error *err)
 	snprintf(holder, sizeof(holder), "mirrorctl (pid %d)", (int)getpid());
 	r = bmf_store_open(&bmf_io_posix, replica->fd, BMF_STORE_CREATE | BMF_STORE_LOCK, holder,
 			   &replica->store, &why);
+	if (r == -EROFS && reads) {
+		r = bmf_store_open(&bmf_io_posix, replica->fd, BMF_STORE_LOCK | BMF_STORE_SHARE,
+				   NULL, &replica->store, &why);
+		replica->read_only = r == 0;
+		if (r == -ENOENT) /* what can't be locked may change by another mount */
+			r = -EROFS;
+	}
 	if (r == -EBUSY)
 		return fail_text(
 			err, r, "open destination", replica->path, NULL,
@@ -307,7 +315,7 @@ int replica_open(const char *path, const struct source_view *view, const struct 
 	if (r == 0)
 		r = check_only(&replica, demand->only, err);
 	if (r == 0)
-		r = lock_replica(&replica, err);
+		r = lock_replica(&replica, false, err);
 	if (r == 0) {
 		manifest_destroy(&replica.manifest);
 		replica.has_manifest = false;
@@ -357,7 +365,7 @@ static int read_any(struct replica *replica, struct bmf_error *err)
 /* How it is read: twice, so that nothing is made in a directory that is refused. */
 typedef int read_function(struct replica *replica, struct bmf_error *err);
 
-static int open_by(const char *path, read_function *read, struct replica *ret,
+static int open_by(const char *path, read_function *read, bool reads, struct replica *ret,
 		   struct bmf_error *err)
 {
 	struct replica replica = { .path = path, .fd = -1 };
@@ -367,7 +375,8 @@ static int open_by(const char *path, read_function *read, struct replica *ret,
 	r = replica_place_open_alone(path, &replica.fd, err);
 	if (r == 0)
 		r = read(&replica, err);
-	while (r == 0 && (r = lock_replica(&replica, err)) == -EBUSY && lock_wait_again(&wait))
+	while (r == 0 && (r = lock_replica(&replica, reads, err)) == -EBUSY &&
+	       lock_wait_again(&wait))
 		r = 0;
 	lock_wait_end(&wait);
 	if (r == -EBUSY && stop_signal())
@@ -386,12 +395,17 @@ static int open_by(const char *path, read_function *read, struct replica *ret,
 
 int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err)
 {
-	return open_by(path, read_alone, ret, err);
+	return open_by(path, read_alone, false, ret, err);
+}
+
+int replica_open_to_read(const char *path, struct replica *ret, struct bmf_error *err)
+{
+	return open_by(path, read_alone, true, ret, err);
 }
 
 int replica_open_any(const char *path, struct replica *ret, struct bmf_error *err)
 {
-	return open_by(path, read_any, ret, err);
+	return open_by(path, read_any, false, ret, err);
 }
 
 int replica_look(const char *path, const struct source_view *view, const struct bmf_uuid *source,

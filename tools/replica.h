@@ -19,6 +19,7 @@ struct replica {
 	char *label;		  /* its absolute path; owned */
 	int fd;			  /* -1: does not exist (only when looking) */
 	struct bmf_store *store;  /* holds the lock; NULL when looking */
+	bool read_only;		  /* on a filesystem that is mounted so; nothing can be written */
 	struct manifest manifest; /* all zero when there is none yet */
 	bool has_manifest;
 };
@@ -63,6 +64,12 @@ struct bmf_uuid replica_identify(const char *path);
 
 /* Opens one that there is, to be written to, without its source; waits for its lock. */
 int replica_open_alone(const char *path, struct replica *ret, struct bmf_error *err);
+
+/*
+ * The same of one that nothing need be written to: its filesystem may be mounted read-only.  Nobody
+ * can change it by another mount of that either.
+ */
+int replica_open_to_read(const char *path, struct replica *ret, struct bmf_error *err);
 
 /*
  * Opens any directory that can be a replica's, to be written to; has_manifest says whether it is

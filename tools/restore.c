@@ -10,8 +10,8 @@
 #include "tools/beneath.h"
 #include "tools/checkpoints.h"
 #include "tools/fail.h"
-#include "tools/journal.h"
 #include "tools/progress.h"
+#include "tools/publish.h"
 #include "tools/restore.h"
 #include "tools/restore_deltas.h"
 #include "tools/restore_live.h"
@@ -138,24 +138,10 @@ static int find(struct restore *restore, const char *at, const struct checkpoint
 	return 0;
 }
 
-static int check_journal(const struct restore *restore)
-{
-	int fd = journal_open(restore->replica.store->dir_fd);
-
-	if (fd == -ENOENT)
-		return 0;
-	if (fd < 0)
-		return failed(restore, fd, "open journal of", NULL);
-	close(fd);
-	return fail_text(
-		restore->err, -EBUSY, "restore", restore->replica.path, NULL,
-		"an update of it was interrupted; first finish that with mirrorctl recover");
-}
-
 static int fill(struct restore *restore, const char *at)
 {
 	const struct checkpoint *kept = NULL;
-	int r = check_journal(restore);
+	int r = publish_check_done(&restore->replica, "restore", restore->err);
 
 	if (r == 0)
 		r = checkpoints_read(restore->replica.fd, restore->replica.path,
@@ -195,7 +181,7 @@ int restore(const char *dest, const char *at, const char *out, struct restore_re
 
 	*ret = (struct restore_result){ 0 };
 	*err = (struct bmf_error){ 0 };
-	r = replica_open_alone(dest, &restore.replica, err);
+	r = replica_open_to_read(dest, &restore.replica, err);
 	if (r < 0)
 		return r;
 	ret->replica = restore.replica.manifest.replica;

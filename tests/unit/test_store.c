@@ -111,6 +111,27 @@ START_TEST(test_holder_line)
 }
 END_TEST
 
+/* Who shares it keeps out others that don't, writes nothing, and makes no lock. */
+START_TEST(test_shared_lock)
+{
+	const unsigned int share = BMF_STORE_LOCK | BMF_STORE_SHARE;
+	struct bmf_store *first = stores_open(STORES_CREATE_LOCK), *second, *none = NULL;
+
+	ck_assert_int_eq(stores_open_result(share, "me", &none, NULL), -EBUSY);
+	stores_close(first);
+	stores_write(".mirrorfs/lock", "as it was", 9);
+	first = stores_open(share);
+	second = stores_open(share);
+	ck_assert_int_eq(stores_open_result(BMF_STORE_LOCK, "me", &none, NULL), -EBUSY);
+	bmf_store_close(first);
+	ck_assert_int_eq(stores_open_result(BMF_STORE_LOCK, "me", &none, NULL), -EBUSY);
+	stores_close(second);
+	ck_assert_int_eq(stores_size(".mirrorfs/lock"), 9);
+	stores_unlink(".mirrorfs/lock");
+	ck_assert_int_eq(stores_open_result(share, "me", &none, NULL), -ENOENT);
+}
+END_TEST
+
 /* The holder is killed: the lock goes with it, whatever the file says. */
 START_TEST(test_stale_lock)
 {
@@ -285,6 +306,7 @@ int main(void)
 	stores_add_test(suite, test_half_made, 1);
 	stores_add_test(suite, test_lock, 1);
 	stores_add_test(suite, test_holder_line, 1);
+	stores_add_test(suite, test_shared_lock, 1);
 	stores_add_test(suite, test_stale_lock, 1);
 	stores_add_test(suite, test_obstacles, 1);
 	stores_add_test(suite, test_each_sidecar, 1);
