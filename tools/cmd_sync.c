@@ -106,8 +106,11 @@ void cmd_sync_print_full_copies(const struct sync_result *result, FILE *out)
 			print_full_copy(copy, result->dry_run, out);
 	}
 	if (fresh > 0)
-		fprintf(out, "%llu image%s new to the replica\n", (unsigned long long)fresh,
-			fresh == 1 ? " was" : "s were");
+		fprintf(out, "%llu image%s %s new to the replica\n", (unsigned long long)fresh,
+			fresh == 1 ? "" : "s",
+			result->dry_run ? "would be"
+			: fresh == 1	? "was"
+					: "were");
 }
 
 /* Everyday ones are what a replica is for; those of a directory that was adopted, or not included

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -57,12 +58,27 @@ static uint64_t unit_ms(const char *unit)
 	return 0;
 }
 
+#define DURATION_TEXT 32
+
+/* As one would write it: in the largest unit that it is a multiple of. */
+static const char *duration_text(uint64_t ms, char buf[DURATION_TEXT])
+{
+	static const char *const units[] = { "h", "m", "s", "ms" };
+	size_t i = 0;
+
+	while (ms % unit_ms(units[i]) != 0)
+		i++;
+	snprintf(buf, DURATION_TEXT, "%llu%s", (unsigned long long)(ms / unit_ms(units[i])),
+		 units[i]);
+	return buf;
+}
+
 int command_duration(const struct command *command, const char *option, const char *text,
 		     uint64_t min_ms, uint64_t max_ms, uint64_t *ret_ms)
 {
 	size_t ndigits = strspn(text, "0123456789");
 	uint64_t value, unit = unit_ms(text + ndigits);
-	char name[TEXT_NAME];
+	char name[TEXT_NAME], min[DURATION_TEXT], max[DURATION_TEXT];
 
 	errno = 0;
 	value = strtoull(text, NULL, 10);
@@ -71,11 +87,10 @@ int command_duration(const struct command *command, const char *option, const ch
 		*ret_ms = value * unit;
 		return 0;
 	}
-	output_error("%s: --%s takes a time such as 30s or 5m, from %llums to %llum, not '%s'; see "
+	output_error("%s: --%s takes a time such as 30s or 5m, from %s to %s, not '%s'; see "
 		     "mirrorctl help %s",
-		     command->name, option, (unsigned long long)min_ms,
-		     (unsigned long long)max_ms / 60000, text_quote(text, name, sizeof(name)),
-		     command->name);
+		     command->name, option, duration_text(min_ms, min), duration_text(max_ms, max),
+		     text_quote(text, name, sizeof(name)), command->name);
 	return -EINVAL;
 }
 

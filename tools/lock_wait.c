@@ -26,6 +26,13 @@ void lock_wait_set_limit(uint64_t seconds)
 	limit = seconds < SECONDS_MAX ? seconds : SECONDS_MAX;
 }
 
+const char *lock_wait_way_out(void)
+{
+	return limit > 0 ? "that took longer than --lock-timeout gave it: give it more, or look "
+			   "what it does"
+			 : "wait for it, as --lock-timeout does";
+}
+
 bool lock_wait_again(struct lock_wait *wait)
 {
 	struct timespec pause = { .tv_nsec = PAUSE_NS };

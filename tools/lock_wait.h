@@ -33,6 +33,9 @@ struct lock_wait {
  * Who looks on is told (progress.h) that a lock is waited for.
  */
 bool lock_wait_again(struct lock_wait *wait);
+
+/* For messages about a lock that was not to be had, after what holds it: the way out. */
+const char *lock_wait_way_out(void);
 void lock_wait_end(const struct lock_wait *wait);
 
 #endif

@@ -198,11 +198,9 @@ static int lock_replica(struct replica *replica, bool reads, struct bmf_error *e
 			r = -EROFS;
 	}
 	if (r == -EBUSY)
-		return fail_text(
-			err, r, "open destination", replica->path, NULL,
-			"another sync is running, or it is mounted elsewhere; wait for it, "
-			"as --lock-timeout does (%s)",
-			why.text);
+		return fail_text(err, r, "open destination", replica->path, NULL,
+				 "another sync is running, or it is mounted elsewhere; %s (%s)",
+				 lock_wait_way_out(), why.text);
 	if (r == -EROFS)
 		return fail_text(err, r, "open destination", replica->path, NULL,
 				 "the filesystem is read-only; mount it writable");

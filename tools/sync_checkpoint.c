@@ -65,8 +65,9 @@ static int check_source(const struct sync *s, struct bmf_error *err)
 	if (!s->options->mounted || s->view.read_only)
 		return 0;
 	if (s->view.mount_fd < 0)
-		return fail_text(err, -ENODEV, "open source", s->view.path, NULL,
-				 "no mirrorfs is mounted there");
+		return fail_text(
+			err, -ENODEV, "open source", s->view.path, NULL,
+			"no mirrorfs is mounted there; mount it, or sync without --follow");
 	if (!pair || bmf_uuid_is_none(&pair->source) ||
 	    bmf_uuid_equal(&s->view.info.source, &pair->source))
 		return 0;
@@ -313,7 +314,10 @@ int sync_checkpoint(struct sync *s, struct bmf_state **state)
 	result->names_ns = made.names_ns;
 	s->untrackable = made.untrackable > 0;
 	if (s->untrackable)
-		sync_warn(result, "%llu image(s) can't be tracked and are copied in full each time",
+		sync_warn(result,
+			  "%llu image(s) can't be tracked and are copied in full each time: they "
+			  "can't be given an id (not writable for their owner, immutable, or no "
+			  "extended attributes there)",
 			  (unsigned long long)made.untrackable);
 	bmf_state_free(*state);
 	*state = NULL;

@@ -81,10 +81,11 @@ for words in "--interval 1s s below/d" "--follow --dry-run s below/d" "--follow 
 	assert_fails "$MIRRORCTL" sync $words
 	assert_eq "$code" 2 "$words: exit code"
 	assert_one_line "$stderr"
+	[[ $words != *"--interval 25h"* ]] || assert_contains "$stderr" "from 100ms to 24h, not '25h'"
 done
 # a first sync that fails ends it; whose source has no mirrorfs is one of these
 assert_fails "$MIRRORCTL" sync --follow s below/d
-assert_contains "$stderr" "no mirrorfs is mounted there"
+assert_contains "$stderr" "no mirrorfs is mounted there; mount it, or sync without --follow"
 [ ! -e below/d ] && [ ! -e s/.mirrorfs ] || fail "it made something"
 mount_source s
 mkdir full

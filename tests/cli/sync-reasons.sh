@@ -86,6 +86,8 @@ echo new >s/new
 must_sync 0 s d --dry-run
 assert_eq "$(json '[.full_copies[] | .path, .reason, .expected] | join(" ")')" \
 	"a replaced true new new true" "full copies of a dry run"
+"$MIRRORCTL" sync --dry-run s d >out
+grep -qx "1 image would be new to the replica" out || fail "$(cat out)"
 "$MIRRORCTL" sync s d >out
 grep -qx "compared by digest: 'a': another file took the name of an image; 0 B differed" \
 	out || fail "$(cat out)"
