@@ -26,6 +26,9 @@ static int option_form(const struct command_option *option, char form[64])
 			option->value ? option->value : "");
 }
 
+/* What is said of a longer one comes after it all the same: completion reads it there. */
+#define WIDTH_MAX 23
+
 static void print_options(const struct command *command)
 {
 	char form[64];
@@ -34,6 +37,8 @@ static void print_options(const struct command *command)
 	for (const struct command_option *o = command_options; o->name; o++)
 		if ((command->options & o->bit) && option_form(o, form) > width)
 			width = option_form(o, form);
+	if (width > WIDTH_MAX)
+		width = WIDTH_MAX;
 	for (const struct command_option *o = command_options; o->name; o++)
 		if (command->options & o->bit) {
 			option_form(o, form);
