@@ -144,7 +144,7 @@ int sync_open_dest(struct sync *s, const char *dest, const struct bmf_state *sta
 
 	if (demand.copied)
 		r = sync_check_copy(s, dest, state);
-	else if (s->options->in_place && s->options->keeps && !pair)
+	else if (s->options->in_place && s->options->keeps && !sync_goes_on(s))
 		r = look_first(s, dest, source);
 	if (r < 0)
 		return r;

@@ -65,6 +65,12 @@ int sync_confirm(struct sync *sync);
 /* r, and in err what to do about it if it is that the replica's disk is full. */
 int sync_explain_full(struct sync *sync, int r);
 
+/* Is it one of several that belong together, and not the first of them? */
+static inline bool sync_goes_on(const struct sync *sync)
+{
+	return sync->options->pair && !bmf_uuid_is_none(&sync->options->pair->source);
+}
+
 /* What of the source is there to begin with: its state, NULL in a dry run of one without. */
 int sync_open_source(struct sync *sync, const char *source, const char *dest,
 		     struct bmf_state **ret_state);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /* With that many files to be changed, one syncfs is cheaper than an fsync for each. */
 #define FLUSH_EACH_MAX 64
@@ -24,6 +25,12 @@ static bool has_images(const struct tree *tree)
 	return false;
 }
 
+/* There may be nothing of that kind just now, as there may be tomorrow. */
+static bool is_of_a_kind(const char *pattern)
+{
+	return strpbrk(pattern, "*?");
+}
+
 /* Of a live tree, which may be read several times, each once. */
 static int warn_of_unmatched(struct sync *s)
 {
@@ -34,6 +41,8 @@ static int warn_of_unmatched(struct sync *s)
 	int r = 0;
 
 	while (r == 0 && (pattern = filter_next_unmatched(s->options->filter, &at, &include))) {
+		if (!include && is_of_a_kind(pattern))
+			continue;
 		snprintf(text, sizeof(text), "--%s '%s' matches nothing%s",
 			 include ? "include" : "exclude", text_quote(pattern, name, sizeof(name)),
 			 *pattern == '/' ? ": '/' is the top of the source" : "");

@@ -372,7 +372,7 @@ static bool means_nothing(const struct sync *s)
 {
 	const struct manifest *manifest = &s->replica.manifest;
 
-	return !s->options->pair && (manifest->complete || manifest_is_adopted(manifest));
+	return !sync_goes_on(s) && (manifest->complete || manifest_is_adopted(manifest));
 }
 
 int sync_since(struct sync *s, const struct bmf_state *state)

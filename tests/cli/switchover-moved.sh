@@ -8,10 +8,10 @@ requires_strace
 
 # A switchover stops each time that it opens the source, or is about to take the replica's lock: for each sync,
 # and for the seal.  When changes are about to be held, the source's filesystem is written once.
-begin() { # OPTION...
+begin() { # [TIMEOUT]
 	rm -f trace
 	strace -f -o trace -P "$work/mnt" -P lock -e trace=openat,syncfs -e inject=openat:signal=STOP \
-		"$MIRRORCTL" switchover --json "$@" mnt d >switched.json 2>err &
+		"$MIRRORCTL" switchover --json --timeout "${1-10m}" mnt d >switched.json 2>err &
 	tracer=$!
 	pid=
 	cleanup_fn drop "$tracer"
@@ -124,7 +124,7 @@ finish 0
 assert_switched
 
 echo "the time is over"
-begin --timeout 3s
+begin 3s
 at_seal
 must_sync 0 mnt d --exclude b.img
 touch mnt/a.img # waits until changes are let go
