@@ -66,7 +66,7 @@ kill -9 "${daemon_of[$(realpath s)]}"
 wait "${daemon_of[$(realpath s)]}" 2>/dev/null || :
 assert_fails "$MIRRORCTL" sync s d
 assert_one_line "$stderr"
-assert_contains "$stderr" "fusermount3 -u"
+assert_contains "$stderr" "mount it again: mirrorfs"
 wait_for 10 fusermount3 -u s
 must_sync 0 s d
 assert_equal_trees s d
