@@ -434,7 +434,8 @@ void simdisk_evict(struct simdisk *disk, int fd)
 	node = disk->inodes[file->inode];
 	if (clean) {
 		content_resize(&node->live, node->durable.size);
-		memcpy(node->live.data, node->durable.data, node->durable.size);
+		if (node->durable.size > 0) /* or there is no data to point to */
+			memcpy(node->live.data, node->durable.data, node->durable.size);
 	}
 	pthread_mutex_unlock(&disk->lock);
 }
