@@ -227,22 +227,29 @@ int mfs_places_open(struct mfs_options *options, int *ret_source_fd)
 	return r;
 }
 
+/* 0 or -errno; -ESTALE: fd is another directory. */
+static int replace(int fd, int source_fd)
+{
+	struct stat was, now;
+
+	if (fstat(source_fd, &was) < 0 || fstat(fd, &now) < 0)
+		return -errno;
+	if (!is_same(&was, &now))
+		return -ESTALE;
+	return dup3(fd, source_fd, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
 int mfs_places_reopen(const struct mfs_options *options, int source_fd)
 {
 	static const char verb[] = "open source";
-	const char *path = options->source;
-	struct stat was, now;
-	int fd, r = open_place(verb, path, O_RDONLY, &fd);
+	int fd, r = open_place(verb, options->source, O_RDONLY, &fd);
 
 	if (r < 0)
 		return r;
-	if (fstat(source_fd, &was) < 0 || fstat(fd, &now) < 0)
-		r = refuse(-errno, verb, path, mfs_reason(-errno));
-	else if (!is_same(&was, &now))
-		r = refuse(-ESTALE, verb, path,
-			   "another directory took its place meanwhile; try again");
-	else if (dup3(fd, source_fd, O_CLOEXEC) < 0)
-		r = refuse(-errno, verb, path, mfs_reason(-errno));
+	r = replace(fd, source_fd);
 	close(fd);
-	return r;
+	if (r == -ESTALE)
+		return refuse(r, verb, options->source,
+			      "another directory took its place meanwhile; try again");
+	return r < 0 ? refuse(r, verb, options->source, mfs_reason(r)) : 0;
 }
