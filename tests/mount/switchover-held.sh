@@ -4,7 +4,7 @@
 # switchover-held.sh - while changes are held: whoever only reads is served, also with more that wait
 # than there are usually threads; and whatever becomes of the one who holds, guests go on
 #
-# timeout: 300
+# timeout: 900
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires_fuse
@@ -114,11 +114,11 @@ mount_source source mnt
 reset
 "$MIRRORCTL" sync --quiet mnt d || fail "sync: exit code $?"
 # Names wait in the top directory, which the kernel has locked then: it looks up none there but those that
-# it knows, such as that of a directory which somebody has open.
-exec 6<mnt/vm
+# it knows, such as that of a directory which somebody has open, as a switchover has the second of these.
+exec 6<mnt/vm 8<mnt/.mirrorfs/snapshot
 
 echo "120 changes wait; reading, an fsync, a sync and a snapshot don't"
-hold 60000
+hold 300000
 change 40 2>/dev/null
 for i in {0..39}; do # the kernel has the pages locked that a write is to change
 	cmp -i 2097152 bytes "mnt/vm/image$i"
@@ -127,18 +127,18 @@ done
 stat mnt mnt/vm/image0 >/dev/null
 sync mnt/vm/quiet # to which nothing waits: a rename has its file locked
 kill -0 "$holder" || fail "the hold is over"
-timeout 30 "$MIRRORCTL" sync --quiet mnt d || fail "sync: exit code $?"
+timeout 200 "$MIRRORCTL" sync --quiet mnt d || fail "sync: exit code $?"
 for i in {0..39}; do
 	cmp bytes "d/vm/image$i"
 	cmp bytes "d/vm/direct$i"
 done
 [ ! -e d/dir ] && [ ! -e d/renamed ] || fail "a change that waited is in the replica"
-timeout 30 "$MIRRORCTL" snapshot create --json mnt x >/dev/null || fail "snapshot: exit code $?"
-timeout 30 "$MIRRORCTL" snapshot delete mnt x || fail "snapshot: exit code $?"
-exec 6<&-
+timeout 200 "$MIRRORCTL" snapshot create --json mnt x >/dev/null || fail "snapshot: exit code $?"
+timeout 200 "$MIRRORCTL" snapshot delete mnt x || fail "snapshot: exit code $?"
+exec 6<&- 8<&-
 order hold "Device or resource busy"
 order hostile "done"
-assert_fails timeout 60 "$MIRRORCTL" switchover mnt d
+assert_fails timeout 200 "$MIRRORCTL" switchover mnt d
 assert_contains "$stderr" "another switchover is under way"
 order release "done"
 changed 0
@@ -236,7 +236,7 @@ fi
 
 echo "the daemon is killed: nothing that waited was acknowledged"
 hold 60000
-timeout 60 "$MIRRORCTL" sync --quiet mnt d || fail "sync: exit code $?"
+timeout 200 "$MIRRORCTL" sync --quiet mnt d || fail "sync: exit code $?"
 change 2 2>/dev/null
 kill -9 "${daemon_of[$work/mnt]}"
 changed 1
